@@ -1,0 +1,2 @@
+// Package auth turns a credential into an identity (the plan's AuthService).
+package auth

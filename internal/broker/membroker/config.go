@@ -1,0 +1,16 @@
+package membroker
+
+import "time"
+
+// Config holds the settings of the embedded broker.
+type Config struct {
+	// IdempotencyTTL is how long a publish can be repeated under its key.
+	IdempotencyTTL time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"5m"`
+	// MemoryBytes bounds, for the whole process, what history, metadata and
+	// idempotency keys may take together. Over it the least recently used
+	// history is evicted, which ends that room's epoch.
+	MemoryBytes int64 `env:"BROKER_MEMORY_BYTES" envDefault:"1073741824"`
+	// HandoffBytes bounds what waits between the broker and its sink for one
+	// room; publishers wait beyond it.
+	HandoffBytes int `env:"BROKER_HANDOFF_BYTES" envDefault:"1048576"`
+}

@@ -1,0 +1,2 @@
+// Package membroker is the embedded broker: one node, in memory.
+package membroker

@@ -1,0 +1,16 @@
+package codec
+
+import "github.com/moonx-farm/ws-gateway/internal/wire"
+
+// Codec is one dialect.
+type Codec interface {
+	// Decode reads one message into req, which then points into payload. A
+	// malformed message is a *wire.Error with code InvalidMessage; req.ID is
+	// set if it could be read, so that the error can name its request.
+	Decode(op wire.Op, payload []byte, req *wire.Request) error
+	// Event encodes a reply or a server event.
+	Event(e wire.Event) *wire.Frame
+	// Publication encodes a publication as its room's members see it. With
+	// history (Position.Offset > 0) it carries offset and pos.
+	Publication(p *wire.Publication) *wire.Frame
+}
