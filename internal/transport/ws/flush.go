@@ -1,0 +1,302 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+const (
+	paceBytes  = 8 << 20 // queued and not attempted, above which Pace waits
+	flushTurns = 4       // writes to one connection before others have their turn
+)
+
+// flusher writes for its share of the parked connections.
+type flusher struct {
+	srv     *Server
+	pending atomic.Int64 // bytes queued on its connections and never attempted
+	wake    chan struct{}
+
+	mu      sync.Mutex
+	list    []*conn // guarded by mu: connections with something to write
+	asleep  bool    // guarded by mu: whoever resets it must send on wake
+	stopped bool    // guarded by mu
+
+	_ [64]byte // keeps neighbours apart
+}
+
+func newFlusher(s *Server) *flusher {
+	return &flusher{srv: s, wake: make(chan struct{}, 1)}
+}
+
+// push hands a connection over. Called with the connection's mu held.
+func (f *flusher) push(c *conn) {
+	f.mu.Lock()
+	f.list = append(f.list, c)
+	f.unlockAndWake()
+}
+
+func (f *flusher) stop() {
+	f.mu.Lock()
+	f.stopped = true
+	f.unlockAndWake()
+}
+
+func (f *flusher) unlockAndWake() {
+	wake := f.asleep
+	f.asleep = false
+	f.mu.Unlock()
+	if wake {
+		f.wake <- struct{}{} // has room: asleep was true
+	}
+}
+
+// run is the flusher's goroutine.
+func (f *flusher) run() {
+	b := newBatch()
+	var work []*conn
+	for {
+		f.mu.Lock()
+		switch {
+		case len(f.list) > 0:
+			f.list, work = work[:0], f.list
+		case f.stopped:
+			f.mu.Unlock()
+			return
+		default:
+			f.asleep = true
+			f.mu.Unlock()
+			<-f.wake
+			continue
+		}
+		f.mu.Unlock()
+		for i, c := range work {
+			work[i] = nil
+			c.flush(b)
+			f.srv.paced()
+		}
+	}
+}
+
+// scheduleLocked tells a writer that something is queued.
+func (c *conn) scheduleLocked() {
+	if c.scheduled || c.blocked || c.dead || c.queue == nil {
+		return
+	}
+	if c.parked {
+		c.scheduled = true
+		c.shard.push(c)
+		return
+	}
+	c.scheduled = c.srv.spawn(c.writeAlone)
+}
+
+// flush writes what is queued until the queue is empty, the peer's window is
+// full, or others must have their turn.
+func (c *conn) flush(b *batch) {
+	for range flushTurns {
+		if !c.writeOnce(b) {
+			return
+		}
+	}
+	c.mu.Lock()
+	c.scheduled = false
+	c.scheduleLocked()
+	c.mu.Unlock()
+}
+
+// writeAlone is the writer of a connection with a goroutine; it lives while
+// something is queued.
+func (c *conn) writeAlone() {
+	b, ok := c.srv.batches.Get().(*batch)
+	if !ok {
+		b = newBatch()
+	}
+	for c.writeOnce(b) {
+		c.srv.paced()
+	}
+	c.srv.paced()
+	c.srv.batches.Put(b)
+}
+
+// writeOnce writes one batch; false when the writer's part is over.
+func (c *conn) writeOnce(b *batch) bool {
+	c.mu.Lock()
+	if !c.takeLocked(b) {
+		c.mu.Unlock()
+		return false
+	}
+	c.mu.Unlock()
+	n, err := c.sock.write(b.segs)
+	b.reset()
+	c.mu.Lock()
+	more, shut := c.wroteLocked(n, err)
+	c.mu.Unlock()
+	if !shut {
+		return more
+	}
+	ok := c.sock.closeWrite() // may take its time under TLS: not under mu
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	if !ok {
+		c.cutLocked(abnormal("closed"), false)
+	}
+	c.releaseLocked()
+	return false
+}
+
+// takeLocked fills a batch; false when there is nothing to write.
+func (c *conn) takeLocked(b *batch) bool {
+	c.settleLocked()
+	if c.dead || c.queue == nil || c.queue.len() == 0 {
+		c.scheduled = false
+		c.recycleLocked()
+		return false
+	}
+	q := c.queue
+	b.reset()
+	for _, f := range q.items[q.head:] {
+		p := c.bytes(f)
+		if q.taken == 0 {
+			p = p[q.sent:]
+		}
+		if !b.add(p) {
+			break
+		}
+		q.taken++
+	}
+	c.writing = true
+	if c.progress == 0 || !c.parked {
+		c.progress = c.srv.now()
+	}
+	if !c.parked {
+		c.setDueLocked(c.progress, c.progress+c.srv.cfg.WriteTimeout)
+	}
+	return true
+}
+
+// wroteLocked notes that n bytes were written. more tells the writer to go on;
+// shut, to close the writing side, with the writer's part still its own.
+func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
+	c.srv.stats.bytesOut.Add(int64(n))
+	c.queue.taken = 0
+	closed := c.advanceLocked(n)
+	if closed && !c.dead {
+		shut = c.closeWrittenLocked()
+	}
+	if shut {
+		return false, true
+	}
+	c.writing = false
+	switch {
+	case c.dead:
+		c.scheduled = false
+		c.recycleLocked()
+		c.releaseLocked()
+		return false, false
+	case err == nil:
+		return true, false
+	case !errors.Is(err, errAgain):
+		c.scheduled = false
+		c.cutLocked(abnormal("connection lost"), false)
+		return false, false
+	}
+	c.blockLocked(n)
+	return false, false
+}
+
+// blockLocked waits for the peer to read: no writer has it any more, an event
+// brings it back.
+func (c *conn) blockLocked(n int) {
+	now := c.srv.now()
+	if n > 0 {
+		c.progress = now
+	}
+	c.scheduled, c.blocked = false, true
+	c.setDueLocked(now, c.progress+c.srv.cfg.WriteTimeout)
+	c.armLocked()
+}
+
+// advanceLocked takes n written bytes off the queue. It reports whether a
+// close frame was among them.
+func (c *conn) advanceLocked(n int) (closed bool) {
+	q := c.queue
+	c.queued -= n
+	frames := 0
+	for n > 0 {
+		f := q.items[q.head]
+		left := len(c.bytes(f)) - q.sent
+		if n < left {
+			q.sent += n
+			break
+		}
+		n -= left
+		closed = f.Op == opClose
+		q.items[q.head] = nil
+		q.head, q.sent = q.head+1, 0
+		frames++
+	}
+	c.srv.stats.framesOut.Add(int64(frames))
+	return closed
+}
+
+// pace lets those who fan out wait for the flushers.
+type pace struct {
+	waiting atomic.Int32
+
+	mu    sync.Mutex
+	freed chan struct{} // guarded by mu: closed and replaced when there is room
+}
+
+// Pace waits while more than 8 MiB are queued that no flusher has offered to a
+// socket yet. What waits for a slow client was offered and does not count, so
+// Pace never waits for one. A worker that fans out calls it after each batch.
+// It returns ctx's error, or ErrClosed once Shutdown has begun.
+func (s *Server) Pace(ctx context.Context) error {
+	if s.pending() <= paceBytes {
+		return nil
+	}
+	s.pace.waiting.Add(1)
+	defer s.pace.waiting.Add(-1)
+	for {
+		s.pace.mu.Lock()
+		freed := s.pace.freed
+		s.pace.mu.Unlock()
+		if s.pending() <= paceBytes {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.quit:
+			return ErrClosed
+		}
+	}
+}
+
+// paced wakes those who wait, if half of the bound is free.
+func (s *Server) paced() {
+	if s.pace.waiting.Load() == 0 || s.pending() > paceBytes/2 {
+		return
+	}
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	close(s.pace.freed)
+	s.pace.freed = make(chan struct{})
+}
+
+func (s *Server) pending() int64 {
+	n := int64(0)
+	for _, f := range s.flushers {
+		n += f.pending.Load()
+	}
+	return n
+}
+
+// pingFrame is the one ping that every connection sends.
+func pingFrame() *wire.Frame { return wire.NewFrame(opPing, wire.Buffer(0)) }
