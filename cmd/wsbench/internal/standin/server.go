@@ -1,0 +1,180 @@
+package standin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
+)
+
+// Server is the stand-in. Its zero value is the naive server.
+type Server struct {
+	// Fault decides what becomes of the n-th delivery to the given user: how
+	// often it is sent (0: lost). Nil: always once. Immutable while serving.
+	Fault func(user string, n int) int
+
+	mu      sync.Mutex
+	rooms   map[string]*room // Guarded by mu.
+	clients map[*client]bool // Guarded by mu; only when drained is not nil.
+
+	// Drainable makes the server remember its connections, for Drain.
+	Drainable bool
+	draining  atomic.Bool
+}
+
+type room struct {
+	mu      sync.Mutex
+	members []*client // Guarded by mu.
+	offset  uint64    // Guarded by mu.
+}
+
+type client struct {
+	user string
+	ws   *websocket.Conn
+	got  int // deliveries; guarded by the room's mu (one room per client)
+}
+
+// ServeHTTP accepts a connection and serves it until it ends.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{gwproto.Protocol}})
+	if err != nil {
+		return
+	}
+	defer func() { _ = ws.CloseNow() }()
+	c := &client{user: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ws: ws}
+	s.remember(c, true)
+	defer s.remember(c, false)
+	ctx := r.Context()
+	if err := s.greet(ctx, c); err != nil {
+		return
+	}
+	for {
+		_, msg, err := ws.Read(ctx)
+		if err != nil {
+			return
+		}
+		if err := s.handle(ctx, c, msg); err != nil {
+			return
+		}
+	}
+}
+
+func (s *Server) greet(ctx context.Context, c *client) error {
+	hello := fmt.Sprintf(`{"event":"connected","data":{"connectionId":"x","userId":%q,"heartbeatMs":25000}}`, c.user)
+	if err := c.write(ctx, hello); err != nil {
+		return err
+	}
+	return c.write(ctx, fmt.Sprintf(`{"event":"room_joined","data":{"room":"user:%s","offset":0,"pos":""}}`, c.user))
+}
+
+func (c *client) write(ctx context.Context, text string) error {
+	return c.ws.Write(ctx, websocket.MessageText, []byte(text))
+}
+
+func (s *Server) handle(ctx context.Context, c *client, msg []byte) error {
+	var e gwproto.Envelope
+	if !gwproto.Scan(msg, &e) {
+		return c.write(ctx, `{"event":"error","data":{"code":"invalid_message","message":"not a message"}}`)
+	}
+	switch string(e.Event) {
+	case "ping":
+		return c.write(ctx, fmt.Sprintf(`{"event":"pong","id":%s,"data":{"timestamp":%d}}`, e.ID, time.Now().UnixMilli()))
+	case "join_room":
+		return s.join(ctx, c, &e)
+	case "publish":
+		return s.publish(ctx, c, &e)
+	}
+	return c.write(ctx, fmt.Sprintf(`{"event":"error","id":%s,"data":{"code":"unknown_event","message":"?"}}`, e.ID))
+}
+
+func (s *Server) join(ctx context.Context, c *client, e *gwproto.Envelope) error {
+	name := gwproto.String(gwproto.Field(e.Data, "room"))
+	r := s.room(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members = append(r.members, c)
+	return c.write(ctx, fmt.Sprintf(`{"event":"room_joined","id":%s,"data":{"room":%q,"offset":%d,"pos":""}}`, e.ID, name, r.offset))
+}
+
+func (s *Server) publish(ctx context.Context, c *client, e *gwproto.Envelope) error {
+	if s.draining.Load() {
+		return c.write(ctx, fmt.Sprintf(`{"event":"error","id":%s,"data":{"code":"unavailable","message":"drain"}}`, e.ID))
+	}
+	name := gwproto.String(gwproto.Field(e.Data, "room"))
+	r := s.room(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.offset++
+	reply := fmt.Sprintf(`{"event":"published","id":%s,"data":{"room":%q,"offset":%d,"pos":""}}`, e.ID, name, r.offset)
+	if err := c.write(ctx, reply); err != nil {
+		return err
+	}
+	copied := fmt.Sprintf(`{"event":"m","room":%q,"data":%s,"offset":%d,"pos":"x"}`, name, gwproto.Field(e.Data, "data"), r.offset)
+	for _, m := range r.members {
+		times := 1
+		if s.Fault != nil {
+			m.got++
+			times = s.Fault(m.user, m.got)
+		}
+		for range times {
+			_ = m.write(ctx, copied) // a member that has gone ends by itself
+		}
+	}
+	return nil
+}
+
+func (s *Server) room(name string) *room {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rooms == nil {
+		s.rooms = map[string]*room{}
+	}
+	r := s.rooms[name]
+	if r == nil {
+		r = &room{}
+		s.rooms[name] = r
+	}
+	return r
+}
+
+func (s *Server) remember(c *client, there bool) {
+	if !s.Drainable {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients == nil {
+		s.clients = map[*client]bool{}
+	}
+	if there {
+		s.clients[c] = true
+	} else {
+		delete(s.clients, c)
+	}
+}
+
+// Drain refuses publications from now on, then says reconnect and 1012 to
+// every connection, evenly over the window. polite false leaves out the
+// reconnect event, a fault for tests.
+func (s *Server) Drain(ctx context.Context, window time.Duration, polite bool) {
+	s.draining.Store(true)
+	s.mu.Lock()
+	all := make([]*client, 0, len(s.clients))
+	for c := range s.clients {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		if polite {
+			_ = c.write(ctx, `{"event":"reconnect","data":{"reason":"drain","afterMs":10}}`)
+		}
+		_ = c.ws.Close(websocket.StatusServiceRestart, "drain")
+		time.Sleep(window / time.Duration(len(all)))
+	}
+}
