@@ -27,7 +27,6 @@ func NewOpening(host, path, protocol string) *Opening {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	key := base64.StdEncoding.EncodeToString(raw[:])
-	sum := sha1.Sum([]byte(key + guid)) //nolint:gosec // as above
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", path, host)
 	fmt.Fprintf(&b, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n", key)
@@ -36,9 +35,15 @@ func NewOpening(host, path, protocol string) *Opening {
 	}
 	return &Opening{
 		head:     []byte(b.String()),
-		accept:   []byte(base64.StdEncoding.EncodeToString(sum[:])),
+		accept:   []byte(AcceptKey(key)),
 		protocol: []byte(protocol),
 	}
+}
+
+// AcceptKey is the server's answer to a key (RFC 6455 section 4.2.2).
+func AcceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + guid)) //nolint:gosec // as above
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // AppendRequest appends the request with the given bearer token (none if

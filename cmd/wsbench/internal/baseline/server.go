@@ -1,0 +1,160 @@
+package baseline
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Perform serves at an ephemeral loopback port until stdin ends, with size
+// bytes of data in each frame. It prints its address when it is ready; the
+// line "go" on stdin starts the writing, "stop" ends it, whereupon it prints
+// how many frames each connection was sent.
+func Perform(_ context.Context, size int, stdin io.Reader, stdout io.Writer) error {
+	s, addr, err := listen(size)
+	if err != nil {
+		return fmt.Errorf("baseline server: %w", err)
+	}
+	defer s.close()
+	if _, err := fmt.Fprintln(stdout, addr); err != nil {
+		return err
+	}
+	var commands sync.WaitGroup
+	commands.Go(func() { s.obey(stdin) })
+	err = s.run(stdout)
+	if err == nil {
+		commands.Wait() // stdin has ended: that is why run returned
+	}
+	return err
+}
+
+type mode = int32
+
+const (
+	quiet mode = iota
+	writing
+	stopping // finish the batches begun, then report
+	over
+)
+
+// server is one thread that owns everything but mode.
+type server struct {
+	mode   atomic.Int32
+	lfd    int
+	epfd   int
+	wake   int
+	conns  []*conn // by descriptor; nil where there is none
+	ready  []*conn // joined, in order
+	batch  ring
+	events [256]unix.EpollEvent
+}
+
+type conn struct {
+	fd      int
+	in      []byte
+	opened  bool
+	joined  bool
+	blocked bool
+	next    uint64 // batch to write
+	done    int    // bytes of it already written
+}
+
+func (s *server) obey(stdin io.Reader) {
+	for lines := bufio.NewScanner(stdin); lines.Scan(); {
+		switch lines.Text() {
+		case "go":
+			s.mode.Store(writing)
+		case "stop":
+			s.mode.Store(stopping)
+		}
+		s.rouse()
+	}
+	s.mode.Store(over)
+	s.rouse()
+}
+
+func (s *server) rouse() {
+	one := [8]byte{1}
+	_, _ = unix.Write(s.wake, one[:])
+}
+
+// run serves until mode is over.
+func (s *server) run(stdout io.Writer) error {
+	for {
+		timeout := -1
+		switch m := s.mode.Load(); {
+		case m == over:
+			return nil
+		case m != quiet && s.advance(m == writing):
+			timeout = 0
+		case m == stopping && s.batch.open == 0:
+			if _, err := fmt.Fprintln(stdout, s.batch.head*perBatch); err != nil {
+				return err
+			}
+			s.mode.CompareAndSwap(stopping, quiet)
+		}
+		n, err := unix.EpollWait(s.epfd, s.events[:], timeout)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("epoll_wait: %w", err)
+		}
+		for i := range max(n, 0) {
+			s.event(&s.events[i])
+		}
+	}
+}
+
+// advance begins a batch if the ring has space, and writes to every connection
+// that takes it; false if none did.
+func (s *server) advance(begin bool) bool {
+	if begin && s.batch.space() {
+		s.batch.begin(len(s.ready))
+	}
+	progress := false
+	for _, c := range s.ready {
+		for !c.blocked && c.next < s.batch.head {
+			s.write(c)
+			progress = true
+		}
+	}
+	return progress
+}
+
+// write sends the rest of the connection's next batch.
+func (s *server) write(c *conn) {
+	n, errno := s.batch.writev(c.fd, c.next, c.done)
+	switch {
+	case errno == unix.EAGAIN:
+		c.blocked = true
+		s.watch(c, unix.EPOLLIN|unix.EPOLLOUT)
+		return
+	case errno != 0:
+		c.next, c.done = s.batch.leave(c.next), 0 // gone; epoll reports it
+		return
+	}
+	if c.done += n; c.done == s.batch.size(c.next) {
+		s.batch.wrote(c.next)
+		c.next, c.done = c.next+1, 0
+	}
+}
+
+func (s *server) watch(c *conn, events uint32) {
+	ev := unix.EpollEvent{Events: events, Fd: int32(c.fd)} //nolint:gosec // a descriptor
+	_ = unix.EpollCtl(s.epfd, unix.EPOLL_CTL_MOD, c.fd, &ev)
+}
+
+func (s *server) close() {
+	for _, c := range s.conns {
+		if c != nil {
+			_ = unix.Close(c.fd)
+		}
+	}
+	_ = unix.Close(s.lfd)
+	_ = unix.Close(s.epfd)
+	_ = unix.Close(s.wake)
+}
