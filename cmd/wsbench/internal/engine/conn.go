@@ -1,3 +1,5 @@
+//go:build linux
+
 package engine
 
 // state is where a connection stands.

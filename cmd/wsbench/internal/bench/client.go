@@ -1,0 +1,107 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
+)
+
+// phase is how far a connection has come up.
+type phase uint8
+
+const (
+	greeting phase = iota // waits for connected
+	joining               // waits for the reply to its join
+	ready
+)
+
+const joinID = 1 // requests of scenarios have higher ids
+
+// client is the handler of one loop: it brings connections up, then hands
+// their messages to the scenario's app. Owned by the loop.
+type client struct {
+	f      *fleet
+	l      *engine.Loop
+	phases []phase
+	app    app
+	newApp func(*client) app
+	buf    []byte
+}
+
+// Attach gives the client its loop, before the loop runs.
+func (cl *client) Attach(l *engine.Loop) {
+	cl.l = l
+	cl.phases = make([]phase, len(l.Conns()))
+	cl.app = cl.newApp(cl)
+}
+
+// Token appends the connection's user id, which a gateway in development takes
+// for a credential.
+func (cl *client) Token(dst []byte, index int32) []byte {
+	return fmt.Appendf(dst, "%s%06d", cl.f.opts.Users, index)
+}
+
+// Opened waits for the greeting.
+func (cl *client) Opened(c *engine.Conn) { cl.phases[c.Slot] = greeting }
+
+// Message goes to the app once the connection is up.
+func (cl *client) Message(c *engine.Conn, payload []byte, now int64) {
+	if cl.phases[c.Slot] == ready {
+		cl.app.message(c, payload, now)
+		return
+	}
+	var e gwproto.Envelope
+	if !gwproto.Scan(payload, &e) {
+		cl.refuse(c, "a message that is no gateway.v1: "+clip(payload))
+		return
+	}
+	switch string(e.Event) {
+	case "connected":
+		cl.greeted(c)
+	case "room_joined":
+		if id, _ := gwproto.Uint(e.ID); id == joinID {
+			offset, _ := gwproto.Uint(gwproto.Field(e.Data, "offset"))
+			cl.up(c, offset)
+		}
+	case "error":
+		cl.refuse(c, "error while coming up: "+clip(e.Data))
+	}
+}
+
+func (cl *client) greeted(c *engine.Conn) {
+	room := cl.f.room(c.Index)
+	if room == "" {
+		cl.up(c, 0)
+		return
+	}
+	cl.phases[c.Slot] = joining
+	cl.buf = gwproto.AppendJoin(cl.buf[:0], joinID, room)
+	cl.l.SendText(c, cl.buf)
+}
+
+func (cl *client) up(c *engine.Conn, offset uint64) {
+	cl.phases[c.Slot] = ready
+	cl.app.ready(c, offset)
+	cl.f.up.Add(1)
+}
+
+func (cl *client) refuse(c *engine.Conn, cause string) {
+	cl.f.fault(cause)
+	cl.l.Close(c, 1008)
+}
+
+// Closed counts an end that was not asked for.
+func (cl *client) Closed(c *engine.Conn, why engine.Closure) {
+	if !why.Ours {
+		cl.f.ended(why)
+	}
+	cl.app.closed(c, why)
+}
+
+// Tick lets the app do what is due.
+func (cl *client) Tick(now int64) int64 { return cl.app.tick(now) }
+
+func clip(b []byte) string { return string(b[:min(len(b), 200)]) }

@@ -1,0 +1,142 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/proc"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
+)
+
+// Options are the parameters of every scenario.
+type Options struct {
+	URL         string
+	AllowRemote bool
+	Conns       int // connections, or members
+	Threads     int
+	Ramp        int
+	InFlight    int
+	SrcAddrs    int
+	Users       string // prefix of user ids
+	RoomPrefix  string
+	Rooms       int
+	RoomSize    int
+	PID         int
+	Metrics     string
+	AdminKey    string
+	UpTimeout   time.Duration // for bringing all connections up
+
+	Size     int
+	Duration time.Duration
+	Warmup   time.Duration
+	Rate     float64 // per second; 0: closed loop
+
+	Settle       time.Duration // idle
+	CompareNaive bool
+
+	Publishers int // fanout
+	Window     int
+	Baseline   string
+
+	Mode     string // echo
+	Pipeline int
+
+	Chunks int // slow
+
+	Sigterm     bool // drain
+	PublishRate float64
+	DrainWait   time.Duration
+
+	Progress *report.Progress `json:"-"`
+	Self     string           `json:"-"` // our own executable, for helper processes
+}
+
+// reserved descriptors: loops, files, helper processes, HTTP.
+const reserved = 64
+
+// Check finds what is wrong with the options and fills in what depends on
+// others. Its errors are the user's.
+func (o *Options) Check() error {
+	if _, _, err := o.target(); err != nil {
+		return err
+	}
+	positive := []struct {
+		name string
+		v    int
+	}{
+		{"n", o.Conns}, {"threads", o.Threads}, {"ramp", o.Ramp}, {"inflight", o.InFlight},
+		{"rooms", o.Rooms}, {"publishers", o.Publishers}, {"pipeline", o.Pipeline}, {"chunks", o.Chunks},
+	}
+	for _, p := range positive {
+		if p.v < 1 {
+			return fmt.Errorf("-%s must be at least 1", p.name)
+		}
+	}
+	if o.SrcAddrs < 0 || o.SrcAddrs > 250 || o.RoomSize < 0 || o.Window < 0 || o.Size < 0 || o.Rate < 0 || o.PublishRate < 0 {
+		return fmt.Errorf("a negative number, or -src-addrs above 250")
+	}
+	return o.checkLimits()
+}
+
+func (o *Options) checkLimits() error {
+	limit, err := proc.Descriptors()
+	if err != nil {
+		return err
+	}
+	if o.Conns > limit-reserved {
+		return fmt.Errorf("-n %d needs more descriptors than this process may open: the limit is %d, %d of them reserved; "+
+			"use -n %d or raise it (ulimit -n)", o.Conns, limit, reserved, limit-reserved)
+	}
+	if ports := max(o.SrcAddrs, 1) * 28_000; o.Conns > ports {
+		return fmt.Errorf("-n %d needs more ports than %d source addresses have: raise -src-addrs", o.Conns, max(o.SrcAddrs, 1))
+	}
+	if o.Threads > o.Conns {
+		return fmt.Errorf("-threads %d above -n %d", o.Threads, o.Conns)
+	}
+	if o.Rooms*o.Publishers > o.Conns {
+		return fmt.Errorf("%d rooms with %d publishers each need more than %d connections", o.Rooms, o.Publishers, o.Conns)
+	}
+	return nil
+}
+
+// target resolves the URL; only loopback unless remote targets are allowed.
+func (o *Options) target() (netip.AddrPort, *url.URL, error) {
+	var none netip.AddrPort
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Scheme != "ws" || u.Hostname() == "" {
+		return none, nil, fmt.Errorf("-url %q: want ws://host:port/path", o.URL)
+	}
+	port := 80
+	if u.Port() != "" {
+		if port, err = strconv.Atoi(u.Port()); err != nil || port > 65535 {
+			return none, nil, fmt.Errorf("-url %q: bad port", o.URL)
+		}
+	}
+	ip, err := net.ResolveIPAddr("ip", u.Hostname())
+	if err != nil {
+		return none, nil, fmt.Errorf("-url %q: %w", o.URL, err)
+	}
+	addr, _ := netip.AddrFromSlice(ip.IP)
+	addr = addr.Unmap()
+	if !addr.IsLoopback() && !o.AllowRemote {
+		return none, nil, fmt.Errorf("-url %q is not a loopback address: a load generator aimed elsewhere needs -allow-remote", o.URL)
+	}
+	return netip.AddrPortFrom(addr, uint16(port)), u, nil //nolint:gosec // bounded above
+}
+
+// sources are 127.0.0.2 and following for a loopback target.
+func (o *Options) sources(target netip.Addr) []netip.Addr {
+	var list []netip.Addr
+	if target.Is4() && target.IsLoopback() {
+		for i := range o.SrcAddrs {
+			list = append(list, netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i)}))
+		}
+	}
+	return list
+}

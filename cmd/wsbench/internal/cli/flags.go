@@ -1,0 +1,130 @@
+//go:build linux
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/bench"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
+)
+
+// scenario is one subcommand.
+type scenario struct {
+	name  string
+	short string
+	conns string // the name of the flag for the number of connections
+	n     int    // its default
+	flags func(fs *flag.FlagSet, o *bench.Options)
+	check func(o *bench.Options) error
+	run   func(ctx context.Context, o *bench.Options, res *report.Result) error
+}
+
+func fine(*bench.Options) error { return nil }
+
+func scenarios() []scenario {
+	return []scenario{
+		{"idle", "what idle connections cost the server", "n", 15000, idleFlags, fine, bench.Idle},
+		{"fanout", "one room, many members, every delivery checked", "members", 1000, fanoutFlags, fanoutCheck, bench.Fanout},
+		{"echo", "request and reply: latency and throughput", "n", 1000, echoFlags, echoCheck, bench.Echo},
+		{"slow", "many slow partial messages at once", "n", 15000, slowFlags, fine, bench.Slow},
+		{"drain", "hold connections while the server drains", "n", 10000, drainFlags, drainCheck, bench.Drain},
+	}
+}
+
+func flags(s *scenario, o *bench.Options, jsonFile *string) *flag.FlagSet {
+	fs := flag.NewFlagSet(s.name, flag.ContinueOnError)
+	fs.StringVar(&o.URL, "url", "ws://127.0.0.1:3007/ws", "the gateway's WebSocket endpoint")
+	fs.BoolVar(&o.AllowRemote, "allow-remote", false, "allow a target that is not a loopback address")
+	fs.IntVar(&o.Conns, s.conns, s.n, "connections; each is a user of its own")
+	fs.IntVar(&o.Threads, "threads", 1, "event loops")
+	fs.IntVar(&o.Ramp, "ramp", 5000, "new connections per second")
+	fs.IntVar(&o.InFlight, "inflight", 128, "handshakes under way at most")
+	fs.IntVar(&o.SrcAddrs, "src-addrs", 8, "loopback source addresses to use in turn, from 127.0.0.2 on; 0: the kernel's choice")
+	fs.StringVar(&o.Users, "users", "bench-", "prefix of the user ids, which are the credentials")
+	fs.StringVar(&o.RoomPrefix, "room-prefix", "bench-", "prefix of the rooms' names")
+	fs.IntVar(&o.PID, "pid", 0, "the server's process id: report its memory and CPU")
+	fs.DurationVar(&o.UpTimeout, "up-timeout", time.Minute, "bring all connections up within")
+	fs.StringVar(jsonFile, "json", "", "write the result as JSON to this file; -: to stdout")
+	o.Rooms, o.Publishers, o.Pipeline, o.Chunks = 1, 1, 1, 1
+	s.flags(fs, o)
+	fs.Usage = func() {
+		_, _ = fmt.Fprintf(fs.Output(), "wsbench %s: %s\n\n", s.name, s.short)
+		fs.PrintDefaults()
+	}
+	return fs
+}
+
+func idleFlags(fs *flag.FlagSet, o *bench.Options) {
+	fs.DurationVar(&o.Settle, "settle", time.Minute, "hold the connections for")
+	fs.IntVar(&o.Rooms, "rooms", 1, "rooms over which the connections are spread")
+	fs.IntVar(&o.RoomSize, "room-size", 0, "members of each room, instead of -rooms")
+	fs.StringVar(&o.Metrics, "metrics", "", "URL of the server's Prometheus metrics, such as http://127.0.0.1:9007/metrics: report live heap and goroutines")
+	fs.StringVar(&o.AdminKey, "admin-key", "", "key of the admin port, to force a collection before the heap is read")
+	fs.BoolVar(&o.CompareNaive, "compare-naive", false, "measure a naive coder/websocket server beside it")
+}
+
+func fanoutFlags(fs *flag.FlagSet, o *bench.Options) {
+	measureFlags(fs, o)
+	fs.Float64Var(&o.Rate, "rate", 0, "publications per second, all together, at intended times; 0: as fast as back-pressure allows")
+	fs.IntVar(&o.Rooms, "rooms", 1, "rooms over which the members are spread")
+	fs.IntVar(&o.Publishers, "publishers", 1, "publishing members per room")
+	fs.IntVar(&o.Window, "window", 0, "publications under way per publisher; 0: chosen for throughput")
+	fs.StringVar(&o.Baseline, "baseline", "", "writev: measure a server that only writes beside it")
+}
+
+func fanoutCheck(o *bench.Options) error {
+	if o.Baseline != "" && o.Baseline != "writev" {
+		return fmt.Errorf("-baseline %q: only writev is known", o.Baseline)
+	}
+	if o.Window > 1<<16 {
+		return errors.New("-window above 65536")
+	}
+	return nil
+}
+
+func measureFlags(fs *flag.FlagSet, o *bench.Options) {
+	fs.IntVar(&o.Size, "size", 100, "bytes of data in each message")
+	fs.DurationVar(&o.Duration, "duration", 10*time.Second, "measure for")
+	fs.DurationVar(&o.Warmup, "warmup", time.Second, "run before measuring for")
+}
+
+func echoFlags(fs *flag.FlagSet, o *bench.Options) {
+	measureFlags(fs, o)
+	fs.Float64Var(&o.Rate, "rate", 0, "requests per second, all together, at intended times; 0: the next follows a reply")
+	fs.StringVar(&o.Mode, "mode", "ping", "ping, or publish: to a room of one's own, until the own copy has come")
+	fs.IntVar(&o.Pipeline, "pipeline", 1, "requests under way per connection without -rate")
+}
+
+func echoCheck(o *bench.Options) error {
+	if o.Mode != "ping" && o.Mode != "publish" {
+		return fmt.Errorf("-mode %q: ping or publish", o.Mode)
+	}
+	return nil
+}
+
+func slowFlags(fs *flag.FlagSet, o *bench.Options) {
+	fs.IntVar(&o.Size, "size", 100, "bytes of each message")
+	fs.IntVar(&o.Chunks, "chunks", 20, "pieces in which each message is sent")
+	fs.DurationVar(&o.Duration, "duration", 10*time.Second, "from the first piece to the last")
+}
+
+func drainFlags(fs *flag.FlagSet, o *bench.Options) {
+	fs.IntVar(&o.RoomSize, "room-size", 10, "members of each room")
+	fs.IntVar(&o.Size, "size", 100, "bytes of data in each message")
+	fs.Float64Var(&o.PublishRate, "publish-rate", 0, "publications per second, all rooms together, until the server refuses them")
+	fs.DurationVar(&o.Settle, "settle", 2*time.Second, "hold the connections before the signal for")
+	fs.BoolVar(&o.Sigterm, "sigterm", false, "send SIGTERM to -pid; else somebody else starts the drain")
+	fs.DurationVar(&o.DrainWait, "drain-wait", time.Minute, "wait for the end of the drain for")
+}
+
+func drainCheck(o *bench.Options) error {
+	if o.Sigterm && o.PID <= 1 {
+		return errors.New("-sigterm needs the -pid of the server")
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+//go:build linux
+
+package cli
+
+const usage = `wsbench measures a ws-gateway with very many connections from one process.
+
+  wsbench idle     what idle connections cost: memory, CPU, goroutines, disconnects
+  wsbench fanout   one publication to many members; every delivery received and checked
+  wsbench echo     request and reply: latency percentiles and throughput
+  wsbench slow     a valid message in small pieces on every connection at once
+  wsbench drain    hold connections while the server drains, and judge how it lets go
+
+wsbench SCENARIO -h lists the flags. Examples:
+
+  # 15,000 idle connections, memory per connection, beside a naive server
+  wsbench idle -n 15000 -settle 60s -pid $(pgrep -x gateway) -metrics http://127.0.0.1:9007/metrics -compare-naive
+
+  # as fast as back-pressure allows, beside a server that only writes
+  wsbench fanout -members 1000 -size 100 -pid $(pgrep -x gateway) -baseline writev
+
+  # 100 publications a second to 1,000 members; latency from the intended time
+  wsbench fanout -members 1000 -rate 100 -json fanout.json
+
+  # 5,000 requests a second at intended times
+  wsbench echo -n 1000 -rate 5000
+
+  # what 10,000 clients see of a SIGTERM while rooms are being published to
+  wsbench drain -n 10000 -publish-rate 500 -pid $(pgrep -x gateway) -sigterm
+
+Connections use the user ids bench-000000 and following as credentials, as a
+gateway in development takes them. Only loopback targets unless -allow-remote.
+Exit code: 0 all checks hold, 1 one failed, 2 bad flags. SIGINT stops and
+reports what there is.
+`
