@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func listen(size int) (*server, netip.AddrPort, error) {
-	s := &server{batch: newRing(size)}
+func listen(size, batch int) (*server, netip.AddrPort, error) {
+	s := &server{batch: newRing(size, batch)}
 	var err1, err2, err3 error
 	s.lfd, err1 = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	s.epfd, err2 = unix.EpollCreate1(unix.EPOLL_CLOEXEC)

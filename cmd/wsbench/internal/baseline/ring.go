@@ -15,9 +15,8 @@ import (
 )
 
 const (
-	perBatch = 32
-	slots    = 8
-	room     = "bench-0"
+	slots = 8
+	room  = "bench-0"
 
 	// JoinID is the id of the join request that the server answers.
 	JoinID = 1
@@ -26,23 +25,25 @@ const (
 // ring holds the batches that some connection has yet to be sent.
 type ring struct {
 	dataSize int
+	perBatch int
 	head     uint64 // batches begun
 	open     int    // of them, not yet written to everyone
 	slots    [slots]batch
 	text     []byte
+	ends     []int
 	clock    time.Time
 	filler   string
 }
 
-// batch is 32 frames, one behind the other.
+// batch is some frames, one behind the other.
 type batch struct {
 	buf  []byte
-	iov  [perBatch]unix.Iovec
+	iov  []unix.Iovec
 	left int // connections that have yet to be sent it
 }
 
-func newRing(size int) ring {
-	return ring{dataSize: size, clock: time.Now(), filler: base64.RawURLEncoding.EncodeToString([]byte("nonces"))}
+func newRing(size, perBatch int) ring {
+	return ring{dataSize: size, perBatch: perBatch, clock: time.Now(), filler: base64.RawURLEncoding.EncodeToString([]byte("nonces"))}
 }
 
 func (r *ring) space() bool { return r.slots[r.head%slots].left == 0 }
@@ -53,20 +54,20 @@ func (r *ring) begin(n int) {
 		return
 	}
 	b := &r.slots[r.head%slots]
-	b.buf, b.left = b.buf[:0], n
+	b.buf, b.iov, b.left = b.buf[:0], b.iov[:0], n
 	now := r.clock.UnixNano() + int64(time.Since(r.clock))
-	var ends [perBatch]int
-	for i := range perBatch {
-		seq := r.head*perBatch + uint64(i) + 1
+	r.ends = r.ends[:0]
+	for i := range r.perBatch {
+		seq := r.head*uint64(r.perBatch) + uint64(i) + 1 //nolint:gosec // small
 		r.text = fmt.Appendf(r.text[:0], `{"event":%q,"room":%q,"data":`, gwproto.Event, room)
 		r.text = gwproto.AppendBody(r.text, gwproto.Body{Seq: seq, Sent: now}, r.dataSize)
 		r.text = fmt.Appendf(r.text, `,"offset":%d,"pos":"%s.%d.%s"}`, seq, r.filler, seq, r.filler)
 		b.buf = appendFrame(b.buf, r.text)
-		ends[i] = len(b.buf)
+		r.ends = append(r.ends, len(b.buf))
 	}
 	start := 0
-	for i, end := range ends {
-		b.iov[i] = unix.Iovec{Base: &b.buf[start], Len: uint64(end - start)} //nolint:gosec // a length
+	for _, end := range r.ends {
+		b.iov = append(b.iov, unix.Iovec{Base: &b.buf[start], Len: uint64(end - start)}) //nolint:gosec // a length
 		start = end
 	}
 	r.head++
@@ -75,12 +76,12 @@ func (r *ring) begin(n int) {
 
 func (r *ring) size(n uint64) int { return len(r.slots[n%slots].buf) }
 
-// writev writes batch n from byte done on: all frames in one call, or what an
-// earlier call left.
+// writev writes batch n from byte done on: all frames in one call (a single
+// one by a plain write), or what an earlier call left.
 func (r *ring) writev(fd int, n uint64, done int) (int, unix.Errno) {
 	b := &r.slots[n%slots]
-	if done == 0 {
-		w, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&b.iov[0])), perBatch)
+	if done == 0 && len(b.iov) > 1 {
+		w, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&b.iov[0])), uintptr(len(b.iov)))
 		return int(w), errno
 	}
 	w, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b.buf[done])), uintptr(len(b.buf)-done))

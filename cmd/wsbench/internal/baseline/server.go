@@ -15,11 +15,11 @@ import (
 )
 
 // Perform serves at an ephemeral loopback port until stdin ends, with size
-// bytes of data in each frame. It prints its address when it is ready; the
+// bytes of data in each frame and batch frames (at most 1024) in each call. It prints its address when it is ready; the
 // line "go" on stdin starts the writing, "stop" ends it, whereupon it prints
 // how many frames each connection was sent.
-func Perform(_ context.Context, size int, stdin io.Reader, stdout io.Writer) error {
-	s, addr, err := listen(size)
+func Perform(_ context.Context, size, batch int, stdin io.Reader, stdout io.Writer) error {
+	s, addr, err := listen(size, batch)
 	if err != nil {
 		return fmt.Errorf("baseline server: %w", err)
 	}
@@ -96,7 +96,7 @@ func (s *server) run(stdout io.Writer) error {
 		case m != quiet && s.advance(m == writing):
 			timeout = 0
 		case m == stopping && s.batch.open == 0:
-			if _, err := fmt.Fprintln(stdout, s.batch.head*perBatch); err != nil {
+			if _, err := fmt.Fprintln(stdout, s.batch.head*uint64(s.batch.perBatch)); err != nil {
 				return err
 			}
 			s.mode.CompareAndSwap(stopping, quiet)

@@ -20,7 +20,7 @@ type bareServer struct {
 
 // bareRun runs the same members against the writev server.
 func bareRun(ctx context.Context, o *Options, res *report.Result) (*report.Run, error) {
-	child, addr, err := proc.Start(o.Self, "writev-server", "-size", strconv.Itoa(o.Size))
+	child, addr, err := proc.Start(o.Self, "writev-server", "-size", strconv.Itoa(o.Size), "-batch", strconv.Itoa(o.Batch))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
@@ -61,9 +62,10 @@ func echoMeasure(ctx context.Context, f *fleet) (s span, err error) {
 	// hide the slowest.
 	f.each(func(cl *client) { cl.app.(*echoApp).on = false })
 	deadline := time.Now().Add(5 * time.Second)
-	for open := int64(1); open > 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		open = 0
-		f.each(func(cl *client) { open += cl.app.(*echoApp).openTotal(&f.mu) })
+	for open := true; open && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var sum atomic.Int64
+		f.each(func(cl *client) { sum.Add(cl.app.(*echoApp).openTotal()) })
+		open = sum.Load() > 0
 	}
 	f.each(func(cl *client) { cl.app.(*echoApp).measure(false) })
 	return s, err

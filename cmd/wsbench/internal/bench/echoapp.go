@@ -3,8 +3,6 @@
 package bench
 
 import (
-	"sync"
-
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
 )
@@ -58,11 +56,8 @@ func (a *echoApp) measure(on bool) {
 	a.acks.set(on)
 }
 
-// openTotal is how many requests wait for a reply; mu because several loops
-// add to one sum.
-func (a *echoApp) openTotal(mu *sync.Mutex) (n int64) {
-	mu.Lock()
-	defer mu.Unlock()
+// openTotal is how many requests wait for a reply.
+func (a *echoApp) openTotal() (n int64) {
 	for i := range a.peers {
 		n += int64(a.peers[i].open)
 	}

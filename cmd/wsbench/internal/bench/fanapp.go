@@ -109,11 +109,12 @@ func (a *fanApp) deliver(c *engine.Conn, m *member, b *gwproto.Body, now int64) 
 	s := int(b.Stream) //nolint:gosec // checked when parsed
 	v := a.seqs[int(c.Slot)*pubs+s-int(m.room)*pubs].Observe(b.Seq)
 	a.tally.Count(v)
+	if v == check.Duplicate {
+		return
+	}
 	a.delivered++
 	a.meter.record(now - b.Sent)
-	if v != check.Duplicate {
-		a.received(&a.streams[s], b.Seq)
-	}
+	a.received(&a.streams[s], b.Seq)
 }
 
 // received moves the low-water mark once all members have a message.

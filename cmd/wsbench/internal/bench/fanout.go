@@ -149,7 +149,7 @@ func (f *fanout) watch(ctx context.Context, d time.Duration) error {
 		if n := f.fleet.messages.Load(); n != last {
 			last, since = n, time.Now()
 		}
-		stalled = time.Since(since) > 5*time.Second
+		stalled = time.Since(since) > f.opts.StallAfter
 		return stalled || f.failed() != nil || f.fleet.group.Total().Ended > 0 || !time.Now().Before(end)
 	})
 	switch {
@@ -158,7 +158,7 @@ func (f *fanout) watch(ctx context.Context, d time.Duration) error {
 	case f.failed() != nil:
 		return f.failed()
 	case stalled:
-		return fmt.Errorf("nothing was received for 5 s: a message is lost or the server has stalled")
+		return fmt.Errorf("nothing was received for %v: a message is lost or the server has stalled", f.opts.StallAfter)
 	}
 	return nil
 }
@@ -175,14 +175,24 @@ func (f *fanout) end() error {
 	} else if err := f.server.end(); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	// As long as something comes, but not for ever.
+	limit, last, since := time.Now().Add(time.Minute), int64(-1), time.Now()
 	return f.fleet.await(context.Background(), func() bool {
-		all := true
-		for n := range f.publishers {
-			all = all && f.received(n) >= f.sent(n)
+		if n := f.fleet.messages.Load(); n != last {
+			last, since = n, time.Now()
 		}
-		return all || time.Now().After(deadline)
+		return f.complete() || time.Since(since) > f.opts.StallAfter || time.Now().After(limit)
 	})
+}
+
+// complete reports whether every member has received everything that was sent.
+func (f *fanout) complete() bool {
+	for n := range f.publishers {
+		if f.received(n) < f.sent(n) {
+			return false
+		}
+	}
+	return true
 }
 
 // report writes down what the apps have counted; the loops have ended.

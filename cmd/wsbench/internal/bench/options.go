@@ -43,6 +43,8 @@ type Options struct {
 	Publishers int // fanout
 	Window     int
 	Baseline   string
+	Batch      int           // frames per call of the baseline
+	StallAfter time.Duration // nothing received for so long: stalled
 
 	Mode     string // echo
 	Pipeline int

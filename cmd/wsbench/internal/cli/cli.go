@@ -65,10 +65,11 @@ func writev(ctx context.Context, args []string, stdin io.Reader, stdout, stderr 
 	fs := flag.NewFlagSet("writev-server", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	size := fs.Int("size", 100, "bytes of data per message")
-	if fs.Parse(args) != nil || *size < 0 {
+	batch := fs.Int("batch", 32, "frames per writev")
+	if fs.Parse(args) != nil || *size < 0 || *batch < 1 || *batch > 1024 {
 		return Usage
 	}
-	return code(baseline.Perform(ctx, *size, stdin, stdout), stderr)
+	return code(baseline.Perform(ctx, *size, *batch, stdin, stdout), stderr)
 }
 
 // run parses the flags of a scenario and leads it to its report.

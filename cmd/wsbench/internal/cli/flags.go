@@ -74,12 +74,17 @@ func fanoutFlags(fs *flag.FlagSet, o *bench.Options) {
 	fs.IntVar(&o.Rooms, "rooms", 1, "rooms over which the members are spread")
 	fs.IntVar(&o.Publishers, "publishers", 1, "publishing members per room")
 	fs.IntVar(&o.Window, "window", 0, "publications under way per publisher; 0: chosen for throughput")
+	fs.DurationVar(&o.StallAfter, "stall", 5*time.Second, "give up when nothing was received for")
 	fs.StringVar(&o.Baseline, "baseline", "", "writev: measure a server that only writes beside it")
+	fs.IntVar(&o.Batch, "batch", 32, "frames per writev of the baseline; 1: a plain write each")
 }
 
 func fanoutCheck(o *bench.Options) error {
 	if o.Baseline != "" && o.Baseline != "writev" {
 		return fmt.Errorf("-baseline %q: only writev is known", o.Baseline)
+	}
+	if o.Batch < 1 || o.Batch > 1024 {
+		return errors.New("-batch must be 1 to 1024")
 	}
 	if o.Window > 1<<16 {
 		return errors.New("-window above 65536")

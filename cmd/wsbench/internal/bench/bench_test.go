@@ -1,0 +1,227 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/standin"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// against returns options for the stand-in, which it starts.
+func against(t *testing.T, s *standin.Server) *Options {
+	t.Helper()
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	o := &Options{
+		URL: "ws" + strings.TrimPrefix(srv.URL, "http") + "/ws", Conns: 20, Threads: 2, Ramp: 10000, InFlight: 16, SrcAddrs: 3,
+		Users: "u-", RoomPrefix: "r-", Rooms: 1, Publishers: 1, Pipeline: 1, Chunks: 7, UpTimeout: 10 * time.Second, Size: 100,
+		Warmup: 50 * time.Millisecond, Duration: 300 * time.Millisecond, StallAfter: 300 * time.Millisecond, Window: 16,
+		Settle: 50 * time.Millisecond, DrainWait: 10 * time.Second, Progress: report.NewProgress(nil),
+	}
+	if err := o.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+type scenarioFunc func(context.Context, *Options, *report.Result) error
+
+func run(t *testing.T, f scenarioFunc, o *Options) (*report.Result, error) {
+	t.Helper()
+	res := report.New(t.Name(), nil)
+	err := f(t.Context(), o, res)
+	return res, err
+}
+
+func mustHold(t *testing.T, f scenarioFunc, o *Options) *report.Run {
+	t.Helper()
+	res, err := run(t, f, o)
+	if err != nil || !res.OK() {
+		t.Fatalf("%v; %+v", err, res.Checks)
+	}
+	return res.Runs[0]
+}
+
+func TestScenariosHoldAgainstACorrectServer(t *testing.T) {
+	tests := map[string]struct {
+		f      scenarioFunc
+		change func(o *Options)
+		count  string // a figure that must not be zero
+	}{
+		"fanout, closed loop":              {Fanout, func(*Options) {}, "deliveries/s"},
+		"fanout, one thread":               {Fanout, func(o *Options) { o.Threads = 1 }, "deliveries/s"},
+		"fanout, rooms and publishers":     {Fanout, func(o *Options) { o.Rooms, o.Publishers = 3, 2 }, "deliveries/s"},
+		"fanout, at a rate":                {Fanout, func(o *Options) { o.Rate = 200; o.Window = 0 }, "deliveries/s"},
+		"fanout, messages beyond a buffer": {Fanout, func(o *Options) { o.Size, o.Conns, o.Threads = 30_000, 2, 1 }, "deliveries/s"},
+		"echo, closed loop":                {Echo, func(o *Options) { o.Pipeline = 3 }, "replies/s"},
+		"echo, at a rate":                  {Echo, func(o *Options) { o.Rate = 500 }, "replies/s"},
+		"echo, publish":                    {Echo, func(o *Options) { o.Mode = "publish" }, "replies/s"},
+		"slow":                             {Slow, func(*Options) {}, "answered once"},
+		"slow, byte by byte":               {Slow, func(o *Options) { o.Chunks = 120 }, "answered once"},
+		"idle":                             {Idle, func(o *Options) { o.RoomSize = 5 }, "connections"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := against(t, &standin.Server{})
+			tt.change(o)
+			if r := mustHold(t, tt.f, o); r.Value(tt.count) == 0 {
+				t.Errorf("no %s: %+v", tt.count, r.Figures)
+			}
+		})
+	}
+}
+
+func TestFanoutFindsInjectedFaults(t *testing.T) {
+	const victim = "u-000007"
+	tests := map[string]struct {
+		fault  func(user string, n int) int
+		figure string
+		failed string
+	}{
+		"one delivery lost":    {func(u string, n int) int { return once(u == victim && n == 10, 0) }, "lost", "every message once"},
+		"the first lost":       {func(u string, n int) int { return once(u == victim && n == 1, 0) }, "lost", "every message once"},
+		"one delivery doubled": {func(u string, n int) int { return once(u == victim && n == 10, 2) }, "duplicated", "every message once"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := against(t, &standin.Server{Fault: tt.fault})
+			res, err := run(t, Fanout, o)
+			_ = err // a lost message may also stall the closed loop: that is said, too
+			if got := res.Runs[0].Value(tt.figure); got != 1 {
+				t.Errorf("%s = %v, want 1 (%v); %+v", tt.figure, got, err, res.Checks)
+			}
+			if res.OK() || !failing(res, tt.failed) {
+				t.Errorf("checks: %+v", res.Checks)
+			}
+		})
+	}
+}
+
+func once(hit bool, times int) int {
+	if hit {
+		return times
+	}
+	return 1
+}
+
+func failing(res *report.Result, name string) bool {
+	for _, c := range res.Checks {
+		if !c.OK && strings.Contains(c.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestDrainIsJudged(t *testing.T) {
+	for name, polite := range map[string]bool{"with reconnect": true, "without reconnect": false} {
+		t.Run(name, func(t *testing.T) {
+			s := &standin.Server{Drainable: true}
+			o := against(t, s)
+			o.RoomSize, o.PublishRate = 5, 500
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				time.Sleep(700 * time.Millisecond)
+				s.Drain(t.Context(), 300*time.Millisecond, polite)
+			}()
+			res, err := run(t, Drain, o)
+			<-done
+			if err != nil || res.OK() != polite || failing(res, "reconnect") == polite {
+				t.Errorf("%v: %+v", err, res.Checks)
+			}
+			if r := res.Runs[0]; r.Value("closed with 1012") != 20 || r.Value("publications acknowledged") == 0 {
+				t.Errorf("%+v", r.Figures)
+			}
+		})
+	}
+}
+
+func TestDisconnectsAreFound(t *testing.T) {
+	s := &standin.Server{Drainable: true}
+	o := against(t, s)
+	o.Settle = time.Second
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		time.Sleep(400 * time.Millisecond)
+		s.Drain(t.Context(), 0, true)
+	}()
+	res, err := run(t, Idle, o)
+	<-done
+	if err != nil || !failing(res, "no disconnects") || !strings.Contains(res.Checks[0].Detail, "20 ended") {
+		t.Errorf("%v %+v", err, res.Checks)
+	}
+}
+
+func TestInterruptedRunsReportWhatTheyHave(t *testing.T) {
+	o := against(t, &standin.Server{})
+	o.Duration = time.Minute
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := time.AfterFunc(500*time.Millisecond, func() { cancel(ErrInterrupted) })
+	defer stop.Stop()
+	res := report.New("x", nil)
+	if err := Fanout(ctx, o, res); err == nil || err.Error() != "interrupted" {
+		t.Error(err)
+	}
+	if r := res.Runs[0]; r.Value("deliveries/s") == 0 || r.Value("lost") != 0 || !res.OK() {
+		t.Errorf("%+v %+v", r.Figures, res.Checks)
+	}
+}
+
+func TestRefusedConnectionsAreExplained(t *testing.T) {
+	srv := httptest.NewServer(nil) // 404
+	t.Cleanup(srv.Close)
+	o := against(t, &standin.Server{})
+	o.URL = "ws" + strings.TrimPrefix(srv.URL, "http") + "/ws"
+	if _, err := run(t, Idle, o); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Error(err)
+	}
+	srv.Close()
+	if _, err := run(t, Idle, o); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Error(err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	tests := map[string]func(o *Options){
+		"allow-remote":  func(o *Options) { o.URL = "ws://192.0.2.1/ws" },
+		"want ws://":    func(o *Options) { o.URL = "http://127.0.0.1/" },
+		"bad port":      func(o *Options) { o.URL = "ws://127.0.0.1:99999/" },
+		"descriptors":   func(o *Options) { o.Conns = 1 << 30 },
+		"-threads 3":    func(o *Options) { o.Conns, o.Threads = 2, 3 },
+		"-ramp must":    func(o *Options) { o.Ramp = 0 },
+		"connections":   func(o *Options) { o.Rooms = 21 },
+		"250":           func(o *Options) { o.SrcAddrs = 251 },
+		"a negative nu": func(o *Options) { o.Rate = -1 },
+	}
+	for want, change := range tests {
+		o := &Options{URL: "ws://127.0.0.1:1/ws", Conns: 20, Threads: 1, Ramp: 1, InFlight: 1, SrcAddrs: 1, Rooms: 1, Publishers: 1, Pipeline: 1, Chunks: 1}
+		change(o)
+		if err := o.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestPacerKeepsItsSchedule(t *testing.T) {
+	p := newPacer(1000, 3)
+	var got []string
+	for range 4 {
+		got = append(got, fmt.Sprint(p.next()))
+		p.n++
+	}
+	if strings.Join(got, " ") != "1000 333334333 666667666 1000001000" {
+		t.Error(got)
+	}
+}
