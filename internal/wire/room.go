@@ -62,3 +62,7 @@ func userByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
 		c == '_' || c == '.' || c == '@' || c == '-'
 }
+
+// Everyone is the name under which a publication to all connections travels.
+// It is no valid room name, so no client can join it or publish to it.
+const Everyone = "*"
