@@ -68,7 +68,13 @@ type rig struct {
 	receive func(p *peer, m message) bool
 	open    func(p *peer)
 	sub     string
+	lean    chan transport.Conn // if set, connections have a handler without memory
 }
+
+type leanHandler struct{}
+
+func (leanHandler) Receive(wire.Op, []byte) bool { return true }
+func (leanHandler) Closed(wire.Close)            {}
 
 func modes() []string {
 	if canPark {
@@ -136,6 +142,10 @@ func newRigOn(t testing.TB, cfg Config, ln net.Listener) *rig {
 
 func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 	err := r.Accept(transport.Request{W: w, R: req, Subprotocol: r.sub, Open: func(c transport.Conn) transport.Handler {
+		if r.lean != nil {
+			r.lean <- c
+			return leanHandler{}
+		}
 		p := &peer{conn: c, messages: make(chan message, 64), closed: make(chan wire.Close, 2), receive: r.receive}
 		if r.open != nil {
 			r.open(p)
