@@ -83,6 +83,7 @@ func (f *fleet) settle(ctx context.Context, res *report.Result, run *report.Run,
 	run.Add("connections", float64(o.Conns), "")
 	run.Add("connections/s while connecting", float64(o.Conns)/took, "")
 	o.Progress.Phase("settle")
+	connected, _ := proc.RSS(o.PID) // only shown with a pid
 	a := f.sample(o.PID)
 	interrupted := f.pause(ctx, o.Settle)
 	b := f.sample(o.PID)
@@ -98,7 +99,8 @@ func (f *fleet) settle(ctx context.Context, res *report.Result, run *report.Run,
 	n := float64(o.Conns)
 	if o.PID > 0 {
 		run.Add("RSS before", float64(before.rss), "B")
-		run.Add("RSS after", float64(after.rss), "B")
+		run.Add("RSS when connected", float64(connected), "B")
+		run.Add("RSS settled", float64(after.rss), "B")
 		run.Add("RSS growth per connection", float64(after.rss-before.rss)/n, "B")
 	}
 	if o.Metrics != "" {
