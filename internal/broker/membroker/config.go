@@ -14,3 +14,17 @@ type Config struct {
 	// room; publishers wait beyond it.
 	HandoffBytes int `env:"BROKER_HANDOFF_BYTES" envDefault:"1048576"`
 }
+
+// withDefaults fills in what is zero or negative.
+func (c Config) withDefaults() Config {
+	if c.IdempotencyTTL <= 0 {
+		c.IdempotencyTTL = 5 * time.Minute
+	}
+	if c.MemoryBytes <= 0 {
+		c.MemoryBytes = 1 << 30
+	}
+	if c.HandoffBytes <= 0 {
+		c.HandoffBytes = 1 << 20
+	}
+	return c
+}
