@@ -1,0 +1,185 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// Limits of a policy.
+const (
+	MaxRules       = 10_000
+	MaxWildcards   = 1_000 // rules with a wildcard
+	MaxHistorySize = 1_000_000
+	MaxHistoryAge  = 30 * 24 * time.Hour
+)
+
+// What the rooms of users keep unless the document says otherwise.
+const (
+	userHistorySize = 100
+	userHistoryAge  = 5 * time.Minute
+)
+
+// userMatch is the special entry for the rooms of users.
+const userMatch = "user:*"
+
+// Who says who may do something. A larger value includes the smaller ones.
+type Who uint8
+
+// The parties of a rule. In rooms of users only the owner can be a Member.
+const (
+	Nobody        Who = iota
+	Backend           // backends, through the server API
+	Member            // also connections that joined the room
+	Authenticated     // also connections with a user's identity
+	Anyone            // also guests
+)
+
+// String is the word used in documents.
+func (w Who) String() string {
+	switch w {
+	case Nobody:
+		return "nobody"
+	case Backend:
+		return "backend"
+	case Member:
+		return "member"
+	case Authenticated:
+		return "authenticated"
+	case Anyone:
+		return "anyone"
+	}
+	return "invalid"
+}
+
+// Room is the rule of the rooms that Match matches. It must not be modified.
+type Room struct {
+	Match         string
+	Join, Publish Who // Join is Nobody for rooms of users: ownership decides there
+	Retention     broker.Retention
+	Presence      bool
+	Slow          wire.SlowPolicy
+	Replicated    bool // acknowledge only what replicas have
+}
+
+// Policy is a compiled document.
+type Policy struct {
+	Rooms *Rooms
+}
+
+// Rules lists the compiled rules in the document's order, after the one for
+// rooms of users.
+func (p *Policy) Rules() []Room {
+	out := []Room{p.Rooms.user}
+	for _, r := range p.Rooms.rules {
+		out = append(out, *r)
+	}
+	return out
+}
+
+// Compile checks a document and makes it ready for look-ups. The error joins
+// every fault.
+func Compile(doc Document) (*Policy, error) {
+	var faults []error
+	if doc.Version != 1 {
+		faults = append(faults, fmt.Errorf("policy: version is %d, must be 1", doc.Version))
+	}
+	if len(doc.Rooms) > MaxRules {
+		return nil, errors.Join(append(faults, fmt.Errorf("policy: %d rooms, at most %d", len(doc.Rooms), MaxRules))...)
+	}
+	b := builder{rooms: &Rooms{user: defaultUserRoom(), literal: map[string]*Room{}, root: &node{}}}
+	for i, rule := range doc.Rooms {
+		if err := b.add(rule); err != nil {
+			faults = append(faults, fmt.Errorf("policy: rooms[%d] %q: %w", i, rule.Match, err))
+		}
+	}
+	if err := b.checkWildcards(); err != nil {
+		faults = append(faults, err)
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return &Policy{Rooms: b.rooms}, nil
+}
+
+func defaultUserRoom() Room {
+	return Room{Match: userMatch, Publish: Backend,
+		Retention: broker.Retention{Size: userHistorySize, Age: userHistoryAge}}
+}
+
+// builder collects the rules of one document.
+type builder struct {
+	rooms     *Rooms
+	seenUser  bool
+	wildcards []pattern
+}
+
+func (b *builder) add(rule RoomRule) error {
+	if rule.Match == userMatch {
+		if b.seenUser {
+			return errors.New("is written twice")
+		}
+		b.seenUser = true
+		room, err := compileUserRoom(rule)
+		b.rooms.user = room
+		return err
+	}
+	room, ruleErr := compileRoom(rule)
+	p, err := parsePattern(rule.Match)
+	if err != nil {
+		return errors.Join(err, ruleErr)
+	}
+	r := &room
+	b.rooms.rules = append(b.rooms.rules, r)
+	if !p.wild() {
+		if b.rooms.literal[rule.Match] != nil {
+			return errors.Join(ruleErr, errors.New("is written twice"))
+		}
+		b.rooms.literal[rule.Match] = r
+		return ruleErr
+	}
+	b.wildcards = append(b.wildcards, p)
+	b.rooms.root.insert(p, r)
+	return ruleErr
+}
+
+// checkWildcards finds every pair of ambiguous patterns.
+func (b *builder) checkWildcards() error {
+	if len(b.wildcards) > MaxWildcards {
+		return fmt.Errorf("policy: %d rooms with wildcards, at most %d", len(b.wildcards), MaxWildcards)
+	}
+	var faults []error
+	for i, p := range b.wildcards {
+		for _, q := range b.wildcards[:i] {
+			if err := b.ambiguous(q, p); err != nil {
+				faults = append(faults, err)
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (b *builder) ambiguous(p, q pattern) error {
+	both, overlap := meet(p, q)
+	switch {
+	case !overlap:
+		return nil
+	case slices.Equal(p, q):
+		return fmt.Errorf("policy: rooms %q is written twice", p)
+	case slices.Equal(both, p), slices.Equal(both, q), b.has(both):
+		return nil
+	}
+	return fmt.Errorf("policy: rooms %q and %q are ambiguous: both match %q and neither is more specific; "+
+		"write a rule for %q", p, q, both, both)
+}
+
+func (b *builder) has(p pattern) bool {
+	if !p.wild() {
+		return b.rooms.literal[p.String()] != nil
+	}
+	return slices.ContainsFunc(b.wildcards, func(q pattern) bool { return slices.Equal(p, q) })
+}
