@@ -1,0 +1,124 @@
+package session
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/netip"
+	"sync"
+
+	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/codec"
+	"github.com/moonx-farm/ws-gateway/internal/transport"
+	"github.com/moonx-farm/ws-gateway/internal/wheel"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// Dispatcher takes what a session receives.
+type Dispatcher interface {
+	// Dispatch handles one request; req is valid until it returns. False
+	// stops the connection's messages until Session.Resume.
+	Dispatch(s *Session, req *wire.Request) bool
+	// Refused is told of a message that could not be decoded.
+	Refused(s *Session, req *wire.Request, err error)
+	// Closed is called once, last.
+	Closed(s *Session, c wire.Close)
+}
+
+// Hello is what is known of a client when its connection opens.
+type Hello struct {
+	Codec codec.Codec
+	Peer  netip.Addr
+	// Identity is nil while no credential was presented and none is needed
+	// yet: the client has the authentication deadline to present one.
+	Identity *auth.Identity
+	// Since is the raw JSON object of resume positions by room, nil without.
+	Since []byte
+	// Fault is why the presented credential was not accepted. The client is
+	// told and the connection closed.
+	Fault *wire.Error
+}
+
+// Seat is a place in a room, kept for the hub.
+type Seat interface{ Room() string }
+
+// Publish is a publish request that is under way.
+type Publish struct {
+	Nonce uint64 // of the entry, see wire.Position
+	Room  string
+	ID    []byte // the request's id, nil: no reply wanted
+}
+
+// Session is one client. Safe for concurrent use.
+type Session struct {
+	// Immutable after New.
+	id    string
+	conn  transport.Conn
+	codec codec.Codec
+	to    Dispatcher
+	peer  netip.Addr
+
+	// Timer is the authentication deadline; the router's.
+	Timer wheel.Timer
+
+	mu       sync.Mutex
+	identity *auth.Identity // guarded by mu; nil until authenticated
+	ownRoom  string         // guarded by mu; room of the user
+	seats    []Seat         // guarded by mu
+	publish  *Publish       // guarded by mu; nil when none is under way
+	closed   bool           // guarded by mu: takes no more seats
+}
+
+var _ transport.Handler = (*Session)(nil)
+
+// New makes the session of a connection.
+func New(conn transport.Conn, hello Hello, to Dispatcher) *Session {
+	return &Session{id: newID(), conn: conn, codec: hello.Codec, to: to, peer: hello.Peer}
+}
+
+// newID returns 96 random bits: connection ids cannot be guessed.
+func newID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ID is the connection's id, random and unique.
+func (s *Session) ID() string { return s.id }
+
+// Peer is the client's address.
+func (s *Session) Peer() netip.Addr { return s.peer }
+
+// Codec is the client's dialect.
+func (s *Session) Codec() codec.Codec { return s.codec }
+
+// Receive implements transport.Handler.
+func (s *Session) Receive(op wire.Op, payload []byte) bool {
+	if op != wire.Text {
+		s.conn.Close(wire.Close{Code: wire.CloseUnsupported, Reason: "messages are JSON text"})
+		return true
+	}
+	var req wire.Request
+	if err := s.codec.Decode(op, payload, &req); err != nil {
+		s.to.Refused(s, &req, err)
+		return true
+	}
+	return s.to.Dispatch(s, &req)
+}
+
+// Closed implements transport.Handler.
+func (s *Session) Closed(c wire.Close) { s.to.Closed(s, c) }
+
+// Resume lets messages come again after Dispatch returned false.
+func (s *Session) Resume() { s.conn.Resume() }
+
+// Send encodes and queues one event; false when the connection is closing.
+func (s *Session) Send(e wire.Event) bool { return s.conn.Send(s.codec.Event(e)) }
+
+// SendFrames queues frames of the session's codec in order.
+func (s *Session) SendFrames(fs []*wire.Frame) bool { return s.conn.SendAll(fs) }
+
+// Close says goodbye politely, after all that is queued.
+func (s *Session) Close(c wire.Close) { s.conn.Close(c) }
+
+// Abort cuts the connection.
+func (s *Session) Abort() { s.conn.Abort() }
