@@ -36,8 +36,12 @@
 // in its bucket (1 of 65,536). Losing metadata is said to subscribers
 // as a Gap, in the room's order: "history_lost" when the budget took it,
 // "epoch_changed" when it timed out or the room's policy stopped keeping
-// history. A Gap's Top may be behind a page that was read later: a reader that
-// already is in Top's epoch ignores the Gap.
+// history. A room that gains metadata in a bucket that ever lost some says
+// "epoch_changed" too, since readers may know its earlier epoch: no reader ever
+// meets a publication of another epoch without a Gap before it. What a reader
+// does: it ignores a Gap whose Top is in its epoch and not ahead of it; it
+// drops publications of another epoch, which are older than the page it read,
+// until the Gap that leads into its own.
 //
 // # Budget
 //

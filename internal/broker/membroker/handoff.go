@@ -78,15 +78,14 @@ func (b *Broker) turn(r *room, batch []*wire.Publication) {
 	case ctl == nil:
 		b.sink.Deliver(name, batch)
 		clear(batch)
-	case ctl.mark != nil:
-		ctl.mark.done()
-	default:
+	case ctl.mark == nil:
 		b.sink.Gap(name, ctl.gap)
 	}
 
 	s.mu.Lock()
 	s.count.delivered += uint64(len(batch))
 	r.pending -= cost
+	left := b.waiting.Add(-cost)
 	if r.wait != nil && r.pending <= int64(b.cfg.HandoffBytes)/2 {
 		close(r.wait)
 		r.wait = nil
@@ -98,8 +97,11 @@ func (b *Broker) turn(r *room, batch []*wire.Publication) {
 		s.release(r)
 	}
 	s.mu.Unlock()
-	if left := b.waiting.Add(-cost); left <= b.handoffLimit/2 {
+	if left <= b.handoffLimit/2 {
 		b.crowd.wake()
+	}
+	if ctl != nil && ctl.mark != nil {
+		ctl.mark.done()
 	}
 }
 
@@ -113,14 +115,19 @@ func (b *Broker) Quiesce(ctx context.Context) error {
 		b.shards[i].mark(mark)
 	}
 	mark.done()
+	var err error
 	select {
 	case <-mark.zero:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	case <-b.quit:
-		return unavailable("the broker is shut down")
+		err = unavailable("the broker is shut down")
 	}
+	if mark.left.Load() == 0 { // both at once: what was asked for is true
+		return nil
+	}
+	return err
 }
 
 // mark queues a mark behind everything that waits in the shard.

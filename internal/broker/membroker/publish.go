@@ -152,6 +152,7 @@ func (s *shard) repeated(r *room, p *broker.Publication, t *ticket, since int64)
 func (s *shard) store(r *room, pub *wire.Publication, p *broker.Publication, since int64) {
 	if !r.kept {
 		s.keep(r)
+		s.announce(r)
 	}
 	s.touch(r, since)
 	r.retention = p.Retention

@@ -118,6 +118,16 @@ func (s *shard) keep(r *room) {
 	s.link(r)
 }
 
+// announce says the epoch of a room that was just given metadata, if its bucket
+// ever lost an epoch: a reader may have been given an earlier one for the room
+// while it held nothing, and must not meet a new one without a Gap. Guarded by
+// mu.
+func (s *shard) announce(r *room) {
+	if *s.generationOf(r.hash) > 0 {
+		s.enqueue(r, item{ctl: &control{gap: wire.Gap{Reason: reasonEpoch, Top: r.top()}}})
+	}
+}
+
 // forget ends a room's epoch: its log and its metadata go, and subscribers are
 // told in the room's order. Guarded by mu.
 func (s *shard) forget(r *room, reason string) {

@@ -52,7 +52,8 @@ func (s *shard) sweepRoom(r *room, now time.Time, since int64) bool {
 	if r.log.expire(r.retention.Age, now.UnixMilli(), sweepEntries) > 0 {
 		s.recharge(r)
 	}
-	if r.log.ring.n > 0 || since-r.used < int64(metaTTL) {
+	// The newest entry was made when the room was used, and expired Age later.
+	if r.log.ring.n > 0 || since-r.used-int64(metaTTL) < int64(r.retention.Age) {
 		return false
 	}
 	s.forget(r, reasonEpoch)
