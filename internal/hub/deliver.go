@@ -1,0 +1,193 @@
+package hub
+
+import (
+	"github.com/moonx-farm/ws-gateway/internal/codec"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// batch is one call of Deliver. Publications are encoded when the first
+// receiver of a codec is met, once.
+type batch struct {
+	h       *Hub
+	pubs    []*wire.Publication
+	slow    wire.SlowPolicy
+	encoded []encoding // one per codec: a slice, as there are two at most
+}
+
+type encoding struct {
+	codec  codec.Codec
+	frames []*wire.Frame
+}
+
+func (b *batch) frames(c codec.Codec) []*wire.Frame {
+	for i := range b.encoded {
+		if b.encoded[i].codec == c {
+			return b.encoded[i].frames
+		}
+	}
+	frames := make([]*wire.Frame, len(b.pubs))
+	for i, p := range b.pubs {
+		frames[i] = encode(c, p, b.slow)
+	}
+	b.encoded = append(b.encoded, encoding{c, frames})
+	return frames
+}
+
+func encode(c codec.Codec, p *wire.Publication, slow wire.SlowPolicy) *wire.Frame {
+	f := c.Publication(p)
+	f.Slow = slow
+	return f
+}
+
+// Deliver implements broker.Sink.
+func (h *Hub) Deliver(name string, pubs []*wire.Publication) {
+	if len(pubs) == 0 {
+		return
+	}
+	b := batch{h: h, pubs: pubs, slow: h.slow(name)}
+	switch r := h.find(name); {
+	case name == wire.Everyone:
+		b.toEveryone()
+	case r != nil:
+		b.toRoom(r)
+	}
+	// A publisher that outruns the processor waits here, through the broker's
+	// hand-off. An error means shutdown.
+	_ = h.pacer.Pace(h.ctx)
+}
+
+func (b *batch) toEveryone() {
+	for _, s := range b.h.Sessions() {
+		if s.Identity() != nil {
+			s.SendFrames(b.frames(s.Codec()))
+			b.h.delivered.Add(int64(len(b.pubs)))
+		}
+	}
+}
+
+func (b *batch) toRoom(r *room) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.members) == 0 {
+		return
+	}
+	origins := b.markOrigins(r)
+	first := b.pubs[0].Position
+	sameEpoch := first.Epoch == b.pubs[len(b.pubs)-1].Position.Epoch
+	n := 0
+	for _, st := range r.members {
+		switch {
+		case st.joining != nil:
+			st.hold(b.pubs, b.h.cfg.CatchUpBytes)
+		case st.origin || !sameEpoch || first.Offset != 0 && (st.epoch != first.Epoch || first.Offset <= st.from):
+			n += b.sift(st)
+		default:
+			n += len(b.pubs)
+			st.sess.SendFrames(b.frames(st.sess.Codec()))
+		}
+	}
+	for _, st := range origins {
+		st.origin = false
+	}
+	b.h.delivered.Add(int64(n))
+}
+
+// markOrigins marks the members who published something of the batch.
+func (b *batch) markOrigins(r *room) []*seat {
+	var marked []*seat
+	last := ""
+	for _, p := range b.pubs {
+		if p.Origin == "" || p.Origin == last {
+			continue
+		}
+		last = p.Origin
+		if s := b.h.Session(p.Origin); s != nil {
+			if st, ok := s.SeatIn(r.name).(*seat); ok && st.room == r && !st.origin {
+				st.origin = true
+				marked = append(marked, st)
+			}
+		}
+	}
+	return marked
+}
+
+// sift sends to one member what it does not have yet, replying to its own
+// publishes in front of them. It returns how many were sent.
+func (b *batch) sift(st *seat) int {
+	frames := b.frames(st.sess.Codec())
+	n := 0
+	for i, p := range b.pubs {
+		own := p.Origin == st.sess.ID()
+		if own {
+			acknowledge(st.sess, p)
+		}
+		if st.wants(p) && (!own || !p.NoEcho) {
+			st.sess.SendFrames(frames[i : i+1])
+			n++
+		}
+	}
+	return n
+}
+
+// wants tells whether a publication is news to a member: of its epoch, and
+// behind its position. Another epoch is announced by a Gap first, so what is
+// of another one now was overtaken by the member's join.
+func (s *seat) wants(p *wire.Publication) bool {
+	pos := p.Position
+	return pos.Offset == 0 || pos.Epoch == s.epoch && pos.Offset > s.from
+}
+
+// acknowledge replies to the publish that p came from, if nobody has.
+func acknowledge(s *session.Session, p *wire.Publication) {
+	s.EndPublish(func(under *session.Publish) bool {
+		if p.Position.Offset == 0 {
+			return under.Room == p.Room
+		}
+		return under.Nonce == p.Position.Nonce
+	}, func(under *session.Publish) wire.Event {
+		return Published(under, p.Position)
+	})
+}
+
+// hold keeps publications back for a joining member.
+func (s *seat) hold(pubs []*wire.Publication, limit int) {
+	j := s.joining
+	if j.restart {
+		return
+	}
+	for _, p := range pubs {
+		j.held = append(j.held, p)
+		if j.bytes += size(p); j.bytes > limit {
+			j.held, j.bytes, j.restart = nil, 0, true
+			return
+		}
+	}
+}
+
+// size is what a publication costs a queue, about.
+func size(p *wire.Publication) int { return len(p.Data) + len(p.Event) + len(p.Room) + 112 }
+
+// Gap implements broker.Sink.
+func (h *Hub) Gap(name string, g wire.Gap) {
+	r := h.find(name)
+	if r == nil {
+		return
+	}
+	h.gaps.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, st := range r.members {
+		switch {
+		case st.joining != nil:
+			st.joining.held, st.joining.restart = nil, true
+		case st.epoch == g.Top.Epoch && st.from >= g.Top.Offset && g.Top.Offset > 0:
+			// It joined behind the hole.
+		case st.epoch == g.Top.Epoch && g.Top.Offset == 0:
+			// It joined in the epoch that the hole began.
+		default:
+			st.epoch, st.from = g.Top.Epoch, g.Top.Offset
+			st.sess.Send(gapEvent(name, g))
+		}
+	}
+}

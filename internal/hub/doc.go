@@ -1,0 +1,27 @@
+// Package hub knows who is connected: sessions by connection id, by user and
+// by room (the plan's ConnectionManager). It takes what the broker delivers,
+// encodes each publication once per codec and queues the same frames on every
+// member's connection. It also tells members who is present.
+//
+// # Joining
+//
+// A joining member is seated first, so that nothing live passes it by; what is
+// delivered meanwhile is held back, within a bound. Then the room's log is
+// read, and, under the room's lock, the reply, what the member missed, and
+// what was held back and is newer are queued in this order. From there on the
+// member gets what is delivered, except what its page already held. A hole in
+// between, or more held back than the bound, reads the log again.
+//
+// # Users
+//
+// The connections of a user are the members of the user's room: there is no
+// second index to keep in step.
+//
+// # Locks
+//
+// Order: gate (first member and last member of a room: the broker's Subscribe
+// and Unsubscribe, in one order per room), shard.mu (which rooms or sessions
+// exist), room.mu (members), Session's lock, Conn's lock. No lock is held
+// while the hub waits for the pacer, and only a gate while it waits for the
+// broker.
+package hub

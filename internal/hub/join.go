@@ -1,0 +1,169 @@
+package hub
+
+import (
+	"errors"
+
+	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// joinAttempts bounds how often a join reads the log of a room that is busier
+// than the join is quick.
+const joinAttempts = 5
+
+// reasonFar is why a position within the log is not resumed from: what was
+// missed would not fit the connection's queue.
+const reasonFar = "too_far_behind"
+
+// Joined is the outcome of a join.
+type Joined struct {
+	Room      string
+	Position  wire.Position // just before the first publication that follows
+	Asked     bool          // a position was given
+	Recovered bool          // and everything after it follows
+	Reason    string        // why not
+	Members   *Members      // nil in rooms without presence
+
+	top wire.Position // after the last publication that follows at once
+}
+
+// Join makes a session a member and queues the reply, then what it missed
+// after since (zero: nothing), then what comes live, without hole or
+// duplicate. Joining again resumes again. It may wait for the broker. Errors:
+// LimitExceeded, and those of the broker.
+func (h *Hub) Join(s *session.Session, name string, since wire.Position, reply func(Joined) wire.Event) error {
+	st, err := h.seat(s, name)
+	if err != nil {
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		page, out, err := h.read(name, since)
+		if err == nil && h.settle(st, page, out, reply) {
+			return nil
+		}
+		if err != nil || attempt == joinAttempts {
+			s.Stand(st)
+			h.stand(st, false)
+			if err == nil {
+				err = wire.NewError(wire.Unavailable, "the room is too busy to join")
+			}
+			return err
+		}
+		h.restarts.Add(1)
+	}
+}
+
+// seat returns the session's seat in the room, taken now if it had none, and
+// holding back what is delivered.
+func (h *Hub) seat(s *session.Session, name string) (*seat, error) {
+	if st, ok := s.SeatIn(name).(*seat); ok {
+		st.room.mu.Lock()
+		defer st.room.mu.Unlock()
+		if st.index < 0 {
+			return nil, errGone
+		}
+		st.joining = &joining{}
+		return st, nil
+	}
+	r, err := h.enter(name)
+	if err != nil {
+		return nil, err
+	}
+	st := &seat{room: r, sess: s, joining: &joining{}, index: -1}
+	r.mu.Lock()
+	ok, err := s.Sit(st, h.cfg.MaxRooms)
+	if ok {
+		r.sit(st)
+		h.memberships.Add(1)
+	}
+	r.mu.Unlock()
+	if ok {
+		return st, nil
+	}
+	h.exit(r)
+	if err == nil {
+		err = errGone
+	}
+	return nil, err
+}
+
+// read reads what a joining member gets from the log.
+func (h *Hub) read(name string, since wire.Position) (broker.Page, Joined, error) {
+	out := Joined{Room: name, Asked: !since.IsZero()}
+	limit := 0
+	if out.Asked {
+		limit = broker.NoLimit
+	}
+	page, err := h.broker.History(h.ctx, name, since, limit)
+	var refused *broker.InsufficientStateError
+	switch {
+	case errors.As(err, &refused):
+		out.Reason = refused.Reason
+		page.Publications = nil
+	case err != nil:
+		return page, out, err
+	case out.Asked:
+		out.Recovered = true
+	}
+	bytes := 0
+	for _, p := range page.Publications {
+		bytes += size(p)
+	}
+	if bytes > h.cfg.CatchUpBytes {
+		page.Publications, out.Recovered, out.Reason = nil, false, reasonFar
+	}
+	if !out.Recovered {
+		since = page.Top
+	}
+	out.Position, out.top = since, page.Top
+	return page, out, nil
+}
+
+// settle ends a join: it queues everything in order and lets the member take
+// part. False when the log must be read again.
+func (h *Hub) settle(st *seat, page broker.Page, out Joined, reply func(Joined) wire.Event) bool {
+	r := st.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st.index < 0 || st.joining == nil {
+		return true // the session closed
+	}
+	j := st.joining
+	if j.restart {
+		st.joining = &joining{}
+		return false
+	}
+	st.joining, st.epoch, st.from = nil, out.top.Epoch, out.top.Offset
+	if h.presence(r.name) {
+		out.Members = h.membersLocked(r)
+	}
+	h.countJoin(out)
+	frames := make([]*wire.Frame, 0, 1+len(page.Publications)+len(j.held))
+	c, slow := st.sess.Codec(), h.slow(r.name)
+	frames = append(frames, c.Event(reply(out)))
+	for _, p := range page.Publications {
+		frames = append(frames, encode(c, p, slow))
+	}
+	for _, p := range j.held {
+		own := p.Origin == st.sess.ID()
+		if st.wants(p) && (!own || !p.NoEcho) {
+			frames = append(frames, encode(c, p, slow))
+		}
+	}
+	st.sess.SendFrames(frames)
+	if !st.entered {
+		st.entered = true
+		h.enteredLocked(r, st)
+	}
+	return true
+}
+
+func (h *Hub) countJoin(out Joined) {
+	switch {
+	case out.Recovered:
+		h.recovered.Add(1)
+	case out.Asked:
+		h.refusals.Add(1)
+	}
+}

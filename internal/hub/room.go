@@ -1,0 +1,194 @@
+package hub
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// room is a room with members on this instance. It exists from the first
+// join's beginning to the last leave's end.
+type room struct {
+	name string
+	refs int // guarded by the shard's mu: seats, taken or about to be
+
+	mu      sync.Mutex
+	members []*seat           // guarded by mu
+	graces  map[string]*grace // guarded by mu: users who left a moment ago
+	live    bool              // guarded by the shard's mu: subscribed
+}
+
+// seat is a session's place in a room.
+type seat struct {
+	room *room
+	sess *session.Session
+
+	// Guarded by room.mu.
+	index   int    // in members, -1 when not seated
+	epoch   uint64 // of the position the member has
+	from    uint64 // what the member has: nothing up to it is delivered again
+	joining *joining
+	entered bool // the others know
+	origin  bool // published something of the batch under delivery
+}
+
+// Room implements session.Seat.
+func (s *seat) Room() string { return s.room.name }
+
+// joining holds back what is delivered while the log is read.
+type joining struct {
+	held    []*wire.Publication
+	bytes   int
+	restart bool // the log must be read again
+}
+
+// enter counts a seat to be taken in the room and returns once everything
+// published to it from now on is delivered.
+func (h *Hub) enter(name string) (*room, error) {
+	sh := &h.rooms[h.shard(name)]
+	sh.mu.Lock()
+	if r := sh.byName[name]; r != nil && r.live {
+		r.refs++
+		sh.mu.Unlock()
+		return r, nil
+	}
+	sh.mu.Unlock()
+
+	gate := h.gate(name)
+	gate.Lock()
+	defer gate.Unlock()
+	sh.mu.Lock()
+	r := sh.byName[name]
+	if r == nil {
+		r = &room{name: name}
+		sh.byName[name] = r
+		h.roomCount.Add(1)
+	}
+	r.refs++
+	live := r.live
+	sh.mu.Unlock()
+	if live {
+		return r, nil
+	}
+	if err := h.broker.Subscribe(h.ctx, name); err != nil {
+		h.dropLocked(sh, r)
+		return nil, err
+	}
+	sh.mu.Lock()
+	r.live = true
+	sh.mu.Unlock()
+	return r, nil
+}
+
+// exit gives a seat of the room back.
+func (h *Hub) exit(r *room) {
+	sh := &h.rooms[h.shard(r.name)]
+	sh.mu.Lock()
+	if r.refs > 1 {
+		r.refs--
+		sh.mu.Unlock()
+		return
+	}
+	sh.mu.Unlock()
+	gate := h.gate(r.name)
+	gate.Lock()
+	defer gate.Unlock()
+	if h.dropLocked(sh, r) {
+		// Nobody listens any more: an error changes nothing.
+		_ = h.broker.Unsubscribe(h.ctx, r.name)
+	}
+}
+
+// dropLocked gives a seat back and forgets the room with its last one; it
+// reports whether that was subscribed. The gate is held.
+func (h *Hub) dropLocked(sh *roomShard, r *room) (subscribed bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if r.refs--; r.refs > 0 {
+		return false
+	}
+	if sh.byName[r.name] == r {
+		delete(sh.byName, r.name)
+		h.roomCount.Add(-1)
+	}
+	subscribed, r.live = r.live, false
+	return subscribed
+}
+
+func (h *Hub) gate(name string) *sync.Mutex {
+	return &h.gates[maphash.String(h.seed, name)/shardCount%gateCount]
+}
+
+// sit adds a member. Guarded by room.mu.
+func (r *room) sit(st *seat) {
+	st.index = len(r.members)
+	r.members = append(r.members, st)
+}
+
+// stand takes a member away; false when it was none. Guarded by room.mu.
+func (r *room) stand(st *seat) bool {
+	if st.index < 0 {
+		return false
+	}
+	last := len(r.members) - 1
+	moved := r.members[last]
+	r.members[st.index], moved.index = moved, st.index
+	r.members[last] = nil
+	r.members = r.members[:last]
+	if cap(r.members) > 64 && last < cap(r.members)/4 {
+		r.members = append(make([]*seat, 0, cap(r.members)/2), r.members...)
+	}
+	st.index, st.joining = -1, nil
+	return true
+}
+
+// stand takes a seat away from its room. lost tells a connection that ended
+// from a wish to leave: others see the former's user go only after a grace.
+func (h *Hub) stand(st *seat, lost bool) {
+	r := st.room
+	r.mu.Lock()
+	stood := r.stand(st)
+	if stood {
+		h.memberships.Add(-1)
+		h.leftLocked(r, st.sess, lost)
+	}
+	r.mu.Unlock()
+	if stood {
+		h.exit(r)
+	}
+}
+
+// Leave ends a session's membership; false when there was none.
+func (h *Hub) Leave(s *session.Session, name string) bool {
+	st, ok := s.SeatIn(name).(*seat)
+	if !ok {
+		return false
+	}
+	s.Stand(st)
+	h.stand(st, false)
+	return true
+}
+
+// presence tells whether members of the room see each other.
+func (h *Hub) presence(name string) bool {
+	rule := h.rule(name)
+	return rule != nil && rule.Presence
+}
+
+// slow is the room's slow policy.
+func (h *Hub) slow(name string) wire.SlowPolicy {
+	if rule := h.ruleOf(name); rule != nil {
+		return rule.Slow
+	}
+	return wire.SlowDisconnect
+}
+
+func (h *Hub) ruleOf(name string) *policy.Room {
+	if name == wire.Everyone {
+		return nil
+	}
+	return h.rule(name)
+}
