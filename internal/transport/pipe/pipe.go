@@ -25,9 +25,8 @@ type Client struct {
 	sent    []*wire.Frame   // guarded by mu: not yet taken
 	bytes   int             // guarded by mu: of sent
 	count   int             // guarded by mu: frames ever sent
+	helpers int             // guarded by mu: goroutines that run the handler
 	waiters []chan struct{} // guarded by mu: told of any change
-
-	helpers sync.WaitGroup
 }
 
 type inbound struct {
@@ -35,24 +34,24 @@ type inbound struct {
 	payload []byte
 }
 
-// conn is the gateway's end of a Client.
-type conn Client
-
-var _ transport.Conn = (*conn)(nil)
-
 // New opens a connection: open gets its Conn and makes its handler, as in
 // transport.Request. Frames that are sent are recorded.
 func New(open func(transport.Conn) transport.Handler) *Client {
-	c := &Client{}
-	c.handler = open((*conn)(c))
-	return c
+	return begin(&Client{}, open)
 }
 
 // NewDiscard opens a connection that counts frames and keeps none, for
 // benchmarks.
 func NewDiscard(open func(transport.Conn) transport.Handler) *Client {
-	c := &Client{discard: true}
+	return begin(&Client{discard: true}, open)
+}
+
+// begin makes the handler. The connection counts as delivering meanwhile, so
+// that a Close by open has its Closed afterwards.
+func begin(c *Client, open func(transport.Conn) transport.Handler) *Client {
+	c.running = true
 	c.handler = open((*conn)(c))
+	c.deliver()
 	return c
 }
 
@@ -97,7 +96,18 @@ func (c *Client) Close(why wire.Close) {
 
 // Wait waits for handlers that run on goroutines of the connection. Do not
 // call it from a handler.
-func (c *Client) Wait() { c.helpers.Wait() }
+func (c *Client) Wait() {
+	for {
+		c.mu.Lock()
+		if c.helpers == 0 {
+			c.mu.Unlock()
+			return
+		}
+		wait := c.waiterLocked()
+		c.mu.Unlock()
+		<-wait
+	}
+}
 
 // Sent takes the frames that were sent since the last call.
 func (c *Client) Sent() []*wire.Frame {
@@ -124,8 +134,7 @@ func (c *Client) Next() *wire.Frame {
 			c.mu.Unlock()
 			return nil
 		}
-		wait := make(chan struct{})
-		c.waiters = append(c.waiters, wait)
+		wait := c.waiterLocked()
 		c.mu.Unlock()
 		<-wait
 	}
@@ -198,7 +207,25 @@ func (c *Client) closedLocked() {
 	}
 	c.ended, c.inbox = true, nil
 	why := c.why
-	c.helpers.Go(func() { c.handler.Closed(why) })
+	c.helpLocked(func() { c.handler.Closed(why) })
+}
+
+// helpLocked runs f on a goroutine that Wait waits for.
+func (c *Client) helpLocked(f func()) {
+	c.helpers++
+	go func() {
+		f()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.helpers--
+		c.tellLocked()
+	}()
+}
+
+func (c *Client) waiterLocked() chan struct{} {
+	wait := make(chan struct{})
+	c.waiters = append(c.waiters, wait)
+	return wait
 }
 
 func (c *Client) tellLocked() {
@@ -223,47 +250,4 @@ func (c *Client) sendLocked(f *wire.Frame) bool {
 		c.tellLocked()
 	}
 	return true
-}
-
-// Send implements transport.Conn.
-func (c *conn) Send(f *wire.Frame) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return (*Client)(c).sendLocked(f)
-}
-
-// SendAll implements transport.Conn.
-func (c *conn) SendAll(fs []*wire.Frame) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, f := range fs {
-		if !(*Client)(c).sendLocked(f) {
-			return false
-		}
-	}
-	return !c.closing
-}
-
-// Resume implements transport.Conn.
-func (c *conn) Resume() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.held {
-		c.resumed = true
-		return
-	}
-	c.held = false
-	if c.closing || len(c.inbox) == 0 {
-		return
-	}
-	c.running = true
-	c.helpers.Go((*Client)(c).deliver)
-}
-
-// Close implements transport.Conn.
-func (c *conn) Close(why wire.Close) { (*Client)(c).end(why) }
-
-// Abort implements transport.Conn.
-func (c *conn) Abort() {
-	(*Client)(c).end(wire.Close{Code: wire.CloseAbnormal, Reason: "aborted"})
 }

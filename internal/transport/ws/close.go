@@ -34,6 +34,9 @@ func (c *conn) goodbyeLocked(f *wire.Frame) {
 	now := c.srv.now()
 	c.closeBy = now + c.srv.cfg.CloseTimeout
 	c.setDueLocked(now, c.closeBy)
+	if c.role == readerHeld {
+		c.unholdLocked() // the peer's close frame must be read
+	}
 }
 
 // fail answers a broken rule: the close frame that names it, then whatever

@@ -135,9 +135,6 @@ func (c *conn) Close(why wire.Close) {
 		return
 	}
 	c.closeLocked(why)
-	if c.role == readerHeld {
-		c.unholdLocked() // the peer's close frame must be read
-	}
 }
 
 // Abort implements transport.Conn.
@@ -213,5 +210,6 @@ func (c *conn) settleLocked() {
 	if c.fresh != 0 {
 		c.shard.pending.Add(-int64(c.fresh))
 		c.fresh = 0
+		c.srv.paced()
 	}
 }

@@ -17,7 +17,17 @@ const deflateTail = "\x00\x00\xff\xff"
 
 const deflateWindow = 32 << 10
 
-var errTooBig = errors.New("message too big")
+// maxStreams bounds the DEFLATE streams of one message. Each costs a reset and
+// a copy of the window for as little as two bytes; senders use one.
+const maxStreams = 16
+
+// maxInflated is the most memory that an inflater keeps between messages.
+const maxInflated = 256 << 10
+
+var (
+	errTooBig  = errors.New("message too big")
+	errStreams = errors.New("too many final blocks")
+)
 
 // deflaters compresses frames, each on its own (no context takeover).
 type deflaters struct{ pool sync.Pool }
@@ -71,15 +81,22 @@ func (is *inflaters) get() *inflater {
 
 func (is *inflaters) put(in *inflater) {
 	in.src = tailReader{}
+	if cap(in.out) > maxInflated {
+		in.out = nil
+	}
 	is.pool.Put(in)
 }
 
 // inflate decompresses one message of at most limit bytes. The result is valid
-// until the inflater is put back. It returns errTooBig beyond the limit.
+// until the inflater is put back. It returns errTooBig beyond the limit, and
+// errStreams when the message is cut into too many streams.
 func (in *inflater) inflate(payload []byte, limit int) ([]byte, error) {
 	in.src = tailReader{data: payload, tail: deflateTail}
 	in.out = in.out[:0]
-	for first := true; first || len(in.src.data) > 0; first = false {
+	for n := 0; n == 0 || len(in.src.data) > 0; n++ {
+		if n == maxStreams {
+			return nil, errStreams
+		}
 		// A block with BFINAL set ends a stream within a message; what
 		// follows may refer to what came before (RFC 7692 section 7.2.3.4).
 		window := in.out[max(0, len(in.out)-deflateWindow):]

@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -9,10 +8,9 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
-const (
-	paceBytes  = 8 << 20 // queued and not attempted, above which Pace waits
-	flushTurns = 4       // writes to one connection before others have their turn
-)
+// flushTurns is how often one connection is written before others have their
+// turn.
+const flushTurns = 4
 
 // flusher writes for its share of the parked connections.
 type flusher struct {
@@ -76,7 +74,6 @@ func (f *flusher) run() {
 		for i, c := range work {
 			work[i] = nil
 			c.flush(b)
-			f.srv.paced()
 		}
 	}
 }
@@ -116,9 +113,7 @@ func (c *conn) writeAlone() {
 		b = newBatch()
 	}
 	for c.writeOnce(b) {
-		c.srv.paced()
 	}
-	c.srv.paced()
 	c.srv.batches.Put(b)
 }
 
@@ -157,18 +152,7 @@ func (c *conn) takeLocked(b *batch) bool {
 		c.recycleLocked()
 		return false
 	}
-	q := c.queue
-	b.reset()
-	for _, f := range q.items[q.head:] {
-		p := c.bytes(f)
-		if q.taken == 0 {
-			p = p[q.sent:]
-		}
-		if !b.add(p) {
-			break
-		}
-		q.taken++
-	}
+	c.gatherLocked(b)
 	c.writing = true
 	if c.progress == 0 || !c.parked {
 		c.progress = c.srv.now()
@@ -179,11 +163,30 @@ func (c *conn) takeLocked(b *batch) bool {
 	return true
 }
 
+// gatherLocked fills a batch from the head of the queue.
+func (c *conn) gatherLocked(b *batch) {
+	q := c.queue
+	b.reset()
+	for _, f := range q.items[q.head:] {
+		p := c.bytes(f)
+		if q.taken == 0 {
+			p = p[q.sent:]
+		}
+		if !b.add(p) {
+			return
+		}
+		q.taken++
+	}
+}
+
 // wroteLocked notes that n bytes were written. more tells the writer to go on;
 // shut, to close the writing side, with the writer's part still its own.
 func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
 	c.srv.stats.bytesOut.Add(int64(n))
 	c.queue.taken = 0
+	if n > 0 {
+		c.progress = c.srv.now()
+	}
 	closed := c.advanceLocked(n)
 	if closed && !c.dead {
 		shut = c.closeWrittenLocked()
@@ -205,19 +208,16 @@ func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
 		c.cutLocked(abnormal("connection lost"), false)
 		return false, false
 	}
-	c.blockLocked(n)
+	c.blockLocked()
 	return false, false
 }
 
 // blockLocked waits for the peer to read: no writer has it any more, an event
 // brings it back.
-func (c *conn) blockLocked(n int) {
-	now := c.srv.now()
-	if n > 0 {
-		c.progress = now
-	}
+func (c *conn) blockLocked() {
+	c.settleLocked()
 	c.scheduled, c.blocked = false, true
-	c.setDueLocked(now, c.progress+c.srv.cfg.WriteTimeout)
+	c.setDueLocked(c.srv.now(), c.progress+c.srv.cfg.WriteTimeout)
 	c.armLocked()
 }
 
@@ -242,60 +242,6 @@ func (c *conn) advanceLocked(n int) (closed bool) {
 	}
 	c.srv.stats.framesOut.Add(int64(frames))
 	return closed
-}
-
-// pace lets those who fan out wait for the flushers.
-type pace struct {
-	waiting atomic.Int32
-
-	mu    sync.Mutex
-	freed chan struct{} // guarded by mu: closed and replaced when there is room
-}
-
-// Pace waits while more than 8 MiB are queued that no flusher has offered to a
-// socket yet. What waits for a slow client was offered and does not count, so
-// Pace never waits for one. A worker that fans out calls it after each batch.
-// It returns ctx's error, or ErrClosed once Shutdown has begun.
-func (s *Server) Pace(ctx context.Context) error {
-	if s.pending() <= paceBytes {
-		return nil
-	}
-	s.pace.waiting.Add(1)
-	defer s.pace.waiting.Add(-1)
-	for {
-		s.pace.mu.Lock()
-		freed := s.pace.freed
-		s.pace.mu.Unlock()
-		if s.pending() <= paceBytes {
-			return nil
-		}
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.quit:
-			return ErrClosed
-		}
-	}
-}
-
-// paced wakes those who wait, if half of the bound is free.
-func (s *Server) paced() {
-	if s.pace.waiting.Load() == 0 || s.pending() > paceBytes/2 {
-		return
-	}
-	s.pace.mu.Lock()
-	defer s.pace.mu.Unlock()
-	close(s.pace.freed)
-	s.pace.freed = make(chan struct{})
-}
-
-func (s *Server) pending() int64 {
-	n := int64(0)
-	for _, f := range s.flushers {
-		n += f.pending.Load()
-	}
-	return n
 }
 
 // pingFrame is the one ping that every connection sends.

@@ -126,6 +126,10 @@ func (f *framer) take(s *scan, h header, frame []byte) (unit, bool) {
 // rest moves what must be kept to the start of the scanned buffer and returns
 // it. The framer remembers how much of it has been looked at.
 func (f *framer) rest(s *scan) []byte {
+	if s.start == 0 && s.read == s.kept { // all of it is in place
+		f.kept = s.kept
+		return s.buf
+	}
 	f.kept = copy(s.buf, s.buf[s.start:s.kept])
 	return s.buf[:f.kept+copy(s.buf[f.kept:], s.buf[s.read:])]
 }
@@ -190,9 +194,18 @@ func checkBits(h header, b []byte) *fault {
 		return &fault{wire.CloseProtocolError, "unknown opcode"}
 	case b[1]&0x80 == 0:
 		return &fault{wire.CloseProtocolError, "unmasked frame"}
-	case h.op >= opControl && !h.fin:
+	case h.op >= opControl:
+		return checkControl(h)
+	}
+	return nil
+}
+
+// checkControl checks what is special about control frames (section 5.5).
+func checkControl(h header) *fault {
+	switch {
+	case !h.fin:
 		return &fault{wire.CloseProtocolError, "fragmented control frame"}
-	case h.op >= opControl && h.length > maxControl:
+	case h.length > maxControl:
 		return &fault{wire.CloseProtocolError, "control frame too long"}
 	}
 	return nil

@@ -14,8 +14,9 @@ var errAgain = errors.New("not ready")
 type socket interface {
 	// read reads what is there. Parked: errAgain instead of waiting.
 	read(p []byte) (int, error)
-	// write writes slices in order. Parked: errAgain once the peer's window
-	// is full, with the number of bytes written before.
+	// write writes slices in order and returns the number of bytes written.
+	// Parked: errAgain once the peer's window is full. Else it may write less
+	// without an error, so that it returns before the peer has taken it all.
 	write(segs [][]byte) (int, error)
 	// arm asks for one event; parked only. Called with the connection's mu
 	// held, never after free.
@@ -30,6 +31,10 @@ type socket interface {
 	free()
 }
 
+// writeChunk is the most that one write of the goroutine mode takes: a peer
+// that takes less within the write timeout is too slow.
+const writeChunk = 16 << 10
+
 // netSocket is the socket of the goroutine mode: any net.Conn.
 type netSocket struct{ nc net.Conn }
 
@@ -40,9 +45,10 @@ func (s netSocket) read(p []byte) (int, error) { return s.nc.Read(p) }
 func (s netSocket) write(segs [][]byte) (int, error) {
 	total := 0
 	for _, p := range segs {
+		p = p[:min(len(p), writeChunk-total)]
 		n, err := s.nc.Write(p)
 		total += n
-		if err != nil {
+		if err != nil || total == writeChunk {
 			return total, err
 		}
 	}

@@ -58,6 +58,7 @@ func TestEveryByteAlone(t *testing.T) {
 		p.expect(t, "abcd")
 	})
 }
+
 func TestDataBufferedAtTheUpgradeIsNotLost(t *testing.T) {
 	eachMode(t, Config{}, func(t *testing.T, r *rig) {
 		for range 20 {

@@ -74,13 +74,23 @@ func (c *conn) heartbeatLocked(now time.Duration) {
 	switch {
 	case c.closing:
 		return
-	case c.role == readerHeld, c.role == readerBusy && c.active.Load(), c.stalledLocked():
+	case c.excusedLocked():
 		c.heard.Store(int64(now))
 		c.pinged = 0
 		return
 	case heard >= c.pinged:
 		c.pinged = 0
 	}
+	c.pingLocked(now, heard)
+}
+
+// excusedLocked reports whether silence is not the peer's fault.
+func (c *conn) excusedLocked() bool {
+	return c.role == readerHeld || c.role == readerBusy && c.active.Load() || c.stalledLocked()
+}
+
+// pingLocked sends a ping that is due, or cuts a peer that owes an answer.
+func (c *conn) pingLocked(now, heard time.Duration) {
 	switch {
 	case c.pinged != 0 && now >= c.pinged+c.srv.cfg.HeartbeatTimeout:
 		c.srv.stats.heartbeat.Add(1)
