@@ -124,3 +124,12 @@ func (s *Session) EndPublish(match func(*Publish) bool, reply func(*Publish) wir
 		s.conn.Send(s.codec.Event(reply(p)))
 	}
 }
+
+// DropPublish ends a publish without a reply.
+func (s *Session) DropPublish(match func(*Publish) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publish != nil && match(s.publish) {
+		s.publish = nil
+	}
+}

@@ -1,5 +1,7 @@
 package wire
 
+import "errors"
+
 // Code names an error on the wire.
 type Code string
 
@@ -47,3 +49,9 @@ func (e *Error) Is(target error) bool {
 
 // NewError returns an error for clients.
 func NewError(code Code, message string) *Error { return &Error{Code: code, Message: message} }
+
+// IsCode reports whether an error carries a code.
+func IsCode(err error, code Code) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == code
+}

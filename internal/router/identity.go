@@ -1,0 +1,87 @@
+package router
+
+import (
+	"bytes"
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// authenticate handles "authenticate {token, since?}".
+func (r *Router) authenticate(s *session.Session, req *wire.Request) bool {
+	var token string
+	var rawSince []byte
+	err := fields(req.Data, func(key string, value []byte) error {
+		switch key {
+		case "token":
+			return text(value, &token)
+		case "since":
+			rawSince = value
+			return nil
+		}
+		return errUnknownField
+	})
+	if err == nil && token == "" {
+		err = wire.NewError(wire.InvalidMessage, `authenticate wants {"token": …}`)
+	}
+	since, sinceErr := parseSince(rawSince)
+	if err == nil {
+		err = sinceErr
+	}
+	id := bytes.Clone(req.ID)
+	if err != nil {
+		return r.fail(s, id, err)
+	}
+	return r.wait(s, id, func() { r.verify(s, id, token, since) })
+}
+
+// verify checks a token and gives the session the identity that it proves.
+func (r *Router) verify(s *session.Session, id []byte, token string, since positions) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.AuthDeadline)
+	defer cancel()
+	identity, err := r.verifier.Verify(ctx, token, s.Peer())
+	old := s.Identity()
+	switch {
+	case err != nil:
+		r.fail(s, id, err)
+		if old == nil && wire.IsCode(err, wire.Unauthenticated) && s.Refuse() {
+			s.Close(wire.Close{Code: wire.CloseUnauthenticated, Reason: "unauthenticated"})
+		}
+	case old == nil:
+		r.welcome(s, id, &identity, since)
+	case old.UserID == identity.UserID:
+		if s.Identify(old, &identity) {
+			s.Send(authenticatedEvent(id, &identity))
+		}
+	case old.Guest && s.Seats() <= 1:
+		r.hub.Leave(s, s.OwnRoom())
+		r.welcome(s, id, &identity, since)
+	default:
+		r.fail(s, id, wire.NewError(wire.Forbidden, "the connection belongs to another user; open another one"))
+	}
+}
+
+// welcome gives a session its identity and its user's room. With a request id
+// it replies to it first.
+func (r *Router) welcome(s *session.Session, id []byte, identity *auth.Identity, since positions) {
+	if !s.Identify(s.Identity(), identity) {
+		return
+	}
+	r.wheel.Cancel(&s.Timer)
+	if id != nil {
+		s.Send(authenticatedEvent(id, identity))
+	}
+	s.Send(r.connectedEvent(s, identity))
+	room := wire.UserRoom(identity.UserID)
+	err := r.hub.Join(s, room, since[room], func(j hub.Joined) wire.Event { return joinedEvent(nil, j, r.keeps(room)) })
+	if err != nil {
+		// Without its room a session would lose what is sent to its user.
+		r.log.Warn("user room not joined", zap.String("connection", s.ID()), zap.Error(err))
+		s.Close(wire.Close{Code: wire.CloseTryAgainLater, Reason: "unavailable"})
+	}
+}

@@ -1,0 +1,217 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+
+	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/jsonscan"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// MaxKey is the longest idempotency or conflation key in bytes.
+const MaxKey = 128
+
+var (
+	errDraining = wire.NewError(wire.Unavailable, "the gateway is draining: reconnect and repeat with the same idempotencyKey")
+	errShutdown = wire.NewError(wire.Unavailable, "the gateway is shutting down")
+	errKey      = wire.NewError(wire.InvalidMessage, "a key has 1 to 128 bytes")
+	errData     = wire.NewError(wire.InvalidMessage, "data is JSON")
+)
+
+// publish handles "publish {room, event, data, idempotencyKey?, conflateKey?,
+// echo?}".
+func (r *Router) publish(s *session.Session, req *wire.Request) bool {
+	var p broker.Publication
+	echo := true
+	err := fields(req.Data, func(key string, value []byte) error { return publishField(&p, &echo, key, value) })
+	if err == nil {
+		err = r.admit(s, &p)
+	}
+	if err == nil && !r.publishes.enter() {
+		err = errDraining
+	}
+	if err != nil {
+		return r.fail(s, req.ID, err)
+	}
+	p.NoEcho = !echo
+	p.Data = bytes.Clone(p.Data)
+	p.Origin = s.ID()
+	p.Publisher = "user/" + s.Identity().UserID
+	p.Retention = r.rule(p.Room).Retention
+	p.Position.Nonce = newNonce()
+	under := &session.Publish{Nonce: p.Position.Nonce, Room: p.Room, ID: bytes.Clone(req.ID)}
+	s.BeginPublish(under)
+	if r.local != nil {
+		pos, err := r.local.TryPublish(p)
+		if !errors.Is(err, broker.ErrWouldBlock) {
+			r.publishes.leave()
+			return r.published(s, under, pos, err)
+		}
+	}
+	if r.begin(s, func() { r.publishSoon(s, under, p) }) {
+		return false
+	}
+	r.publishes.leave()
+	return r.published(s, under, wire.Position{}, errShutdown)
+}
+
+// publishSoon is the part of a publish that may wait.
+func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication) {
+	pos, err := r.publishWithin(r.ctx, p)
+	r.publishes.leave()
+	r.published(s, under, pos, err)
+}
+
+func publishField(p *broker.Publication, echo *bool, key string, value []byte) error {
+	switch key {
+	case "room":
+		return roomName(value, &p.Room)
+	case "event":
+		return text(value, &p.Event)
+	case "data":
+		p.Data = value
+		return nil
+	case "idempotencyKey":
+		return keyText(value, &p.IdempotencyKey)
+	case "conflateKey":
+		return keyText(value, &p.ConflateKey)
+	case "echo":
+		return boolean(value, echo)
+	}
+	return errUnknownField
+}
+
+// admit checks a client's publish.
+func (r *Router) admit(s *session.Session, p *broker.Publication) error {
+	if p.Room == "" {
+		return errRoomName
+	}
+	if err := wire.CheckPublishable(p.Event); err != nil {
+		return err
+	}
+	if !r.mayPublish(s, p.Room) {
+		return errForbidden
+	}
+	return nil
+}
+
+// published ends a publish, unless its delivery has.
+func (r *Router) published(s *session.Session, under *session.Publish, pos wire.Position, err error) bool {
+	if err == nil {
+		r.stats.published.Add(1)
+	}
+	mine := func(p *session.Publish) bool { return p == under }
+	if err != nil {
+		s.DropPublish(mine)
+		return r.fail(s, under.ID, err)
+	}
+	s.EndPublish(mine, func(p *session.Publish) wire.Event { return hub.Published(p, pos) })
+	return true
+}
+
+// publishWithin publishes, waiting for a lagging hand-off as long as the
+// configuration allows.
+func (r *Router) publishWithin(ctx context.Context, p broker.Publication) (wire.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.PublishWait)
+	defer cancel()
+	return r.broker.Publish(ctx, p)
+}
+
+// newNonce returns 48 random bits, never 0.
+func newNonce() uint64 {
+	var b [8]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails
+		if n := binary.LittleEndian.Uint64(b[:]) & wire.Bits48; n != 0 {
+			return n
+		}
+	}
+}
+
+// Outgoing is a message of a backend.
+type Outgoing struct {
+	Event          string
+	Data           []byte // JSON
+	Publisher      string // scope of the idempotency key
+	IdempotencyKey string
+	ConflateKey    string
+}
+
+func (o *Outgoing) check() error {
+	if err := wire.CheckPublishable(o.Event); err != nil {
+		return err
+	}
+	if len(o.IdempotencyKey) > MaxKey || len(o.ConflateKey) > MaxKey {
+		return errKey
+	}
+	if o.Data != nil && jsonscan.Valid(o.Data) != nil {
+		return errData
+	}
+	return nil
+}
+
+// SendRoom publishes to a room. Nil means stored, where the room has history.
+// It waits while the room's hand-off lags. Errors are wire.Errors.
+func (r *Router) SendRoom(ctx context.Context, room string, o Outgoing) (wire.Position, error) {
+	rule := r.rule(room)
+	switch {
+	case !wire.ValidRoom(room):
+		return wire.Position{}, errRoomName
+	case rule == nil:
+		return wire.Position{}, errForbidden
+	}
+	return r.send(ctx, room, rule.Retention, o)
+}
+
+// SendUser publishes to the room of a user, and so to all connections of the
+// user.
+func (r *Router) SendUser(ctx context.Context, userID string, o Outgoing) (wire.Position, error) {
+	return r.SendRoom(ctx, wire.UserRoom(userID), o)
+}
+
+// SendEveryone publishes to all connections. Nothing is kept.
+func (r *Router) SendEveryone(ctx context.Context, o Outgoing) error {
+	_, err := r.send(ctx, wire.Everyone, broker.Retention{}, o)
+	return err
+}
+
+func (r *Router) send(ctx context.Context, room string, keep broker.Retention, o Outgoing) (wire.Position, error) {
+	if err := o.check(); err != nil {
+		return wire.Position{}, err
+	}
+	if !r.publishes.enter() {
+		return wire.Position{}, errDraining
+	}
+	defer r.publishes.leave()
+	p := broker.Publication{Retention: keep, Publication: wire.Publication{
+		Room: room, Event: o.Event, Data: o.Data, Publisher: o.Publisher,
+		IdempotencyKey: o.IdempotencyKey, ConflateKey: o.ConflateKey,
+	}}
+	p.Position.Nonce = newNonce()
+	pos, err := r.publishWithin(ctx, p)
+	if err == nil {
+		r.stats.published.Add(1)
+	}
+	return pos, err
+}
+
+// SendConnections sends an event to connections of this instance and returns
+// how many took it. Nothing is kept.
+func (r *Router) SendConnections(ids []string, o Outgoing) (int, error) {
+	if err := o.check(); err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, id := range ids {
+		if s := r.hub.Session(id); s != nil && s.Send(wire.Event{Name: o.Event, Data: o.Data}) {
+			n++
+		}
+	}
+	return n, nil
+}

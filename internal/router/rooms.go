@@ -1,0 +1,186 @@
+package router
+
+import (
+	"bytes"
+
+	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+var (
+	errRoomName   = wire.NewError(wire.InvalidMessage, `"room" has 1 to 128 bytes of [A-Za-z0-9_.:@/-]`)
+	errForbidden  = wire.NewError(wire.Forbidden, "the policy does not allow this in this room")
+	errOwnRoom    = wire.NewError(wire.Forbidden, "a user's own room is joined for as long as the connection lives")
+	errNotMember  = wire.NewError(wire.Forbidden, "join the room first")
+	errNoHistory  = wire.NewError(wire.Forbidden, "the room keeps no history")
+	errNoPresence = wire.NewError(wire.Forbidden, "the room has no presence")
+	errLimit      = wire.NewError(wire.InvalidMessage, `"limit" is an integer from 0`)
+)
+
+// rule is the policy of a room; nil for an unknown one.
+func (r *Router) rule(room string) *policy.Room { return r.rooms.Lookup(room) }
+
+// keeps tells whether a room has history.
+func (r *Router) keeps(room string) bool {
+	rule := r.rule(room)
+	return rule != nil && rule.Retention.Keeps()
+}
+
+// mayJoin tells whether the policy lets a session join a room.
+func (r *Router) mayJoin(s *session.Session, room string) bool {
+	if wire.IsUserRoom(room) {
+		return wire.OwnsRoom(s.OwnRoom(), room)
+	}
+	return r.allows(s, room, func(p *policy.Room) policy.Who { return p.Join })
+}
+
+// mayPublish tells whether the policy lets a session publish to a room.
+func (r *Router) mayPublish(s *session.Session, room string) bool {
+	if wire.IsUserRoom(room) && !wire.OwnsRoom(s.OwnRoom(), room) {
+		return false
+	}
+	return r.allows(s, room, func(p *policy.Room) policy.Who { return p.Publish })
+}
+
+func (r *Router) allows(s *session.Session, room string, who func(*policy.Room) policy.Who) bool {
+	rule := r.rule(room)
+	if rule == nil {
+		return false
+	}
+	switch who(rule) {
+	case policy.Anyone:
+		return true
+	case policy.Authenticated:
+		id := s.Identity()
+		return id != nil && !id.Guest
+	case policy.Member:
+		return r.hub.Seated(s, room)
+	}
+	return false
+}
+
+// joinRoom handles "join_room {room, since?}".
+func (r *Router) joinRoom(s *session.Session, req *wire.Request) bool {
+	var room string
+	var since wire.Position
+	err := fields(req.Data, func(key string, value []byte) error {
+		switch key {
+		case "room":
+			return roomName(value, &room)
+		case "since":
+			return position(value, &since)
+		}
+		return errUnknownField
+	})
+	id := bytes.Clone(req.ID)
+	switch {
+	case err != nil:
+		return r.fail(s, id, err)
+	case room == "":
+		return r.fail(s, id, errRoomName)
+	case !r.mayJoin(s, room):
+		return r.fail(s, id, errForbidden)
+	}
+	return r.soon(s, id, func() {
+		reply := func(j hub.Joined) wire.Event { return joinedEvent(id, j, r.keeps(room)) }
+		if err := r.hub.Join(s, room, since, reply); err != nil {
+			r.fail(s, id, err)
+		}
+	})
+}
+
+// leaveRoom handles "leave_room {room}".
+func (r *Router) leaveRoom(s *session.Session, req *wire.Request) bool {
+	var room string
+	err := fields(req.Data, func(key string, value []byte) error {
+		if key == "room" {
+			return roomName(value, &room)
+		}
+		return errUnknownField
+	})
+	id := bytes.Clone(req.ID)
+	switch {
+	case err != nil:
+		return r.fail(s, id, err)
+	case room == "":
+		return r.fail(s, id, errRoomName)
+	case room == s.OwnRoom():
+		return r.fail(s, id, errOwnRoom)
+	}
+	return r.soon(s, id, func() {
+		r.hub.Leave(s, room) // leaving a room one is not in changes nothing
+		s.Send(leftEvent(id, room))
+	})
+}
+
+// history handles "history {room, since?, limit?}".
+func (r *Router) history(s *session.Session, req *wire.Request) bool {
+	var room string
+	var since wire.Position
+	limit := 100
+	err := fields(req.Data, func(key string, value []byte) error {
+		switch key {
+		case "room":
+			return roomName(value, &room)
+		case "since":
+			return position(value, &since)
+		case "limit":
+			return count(value, &limit)
+		}
+		return errUnknownField
+	})
+	id := bytes.Clone(req.ID)
+	switch {
+	case err != nil:
+		return r.fail(s, id, err)
+	case room == "":
+		return r.fail(s, id, errRoomName)
+	case !r.hub.Seated(s, room):
+		return r.fail(s, id, errNotMember)
+	case !r.keeps(room):
+		return r.fail(s, id, errNoHistory)
+	}
+	return r.soon(s, id, func() {
+		page, err := r.broker.History(r.ctx, room, since, min(limit, r.cfg.HistoryLimit))
+		if err != nil {
+			r.fail(s, id, err)
+			return
+		}
+		s.Send(historyEvent(id, room, page, r.cfg.HistoryBytes))
+	})
+}
+
+// presence handles "presence {room, page?}".
+func (r *Router) presence(s *session.Session, req *wire.Request) bool {
+	var room, after string
+	err := fields(req.Data, func(key string, value []byte) error {
+		switch key {
+		case "room":
+			return roomName(value, &room)
+		case "page":
+			return text(value, &after)
+		}
+		return errUnknownField
+	})
+	rule := r.rule(room)
+	switch {
+	case err != nil:
+		return r.fail(s, req.ID, err)
+	case room == "":
+		return r.fail(s, req.ID, errRoomName)
+	case !r.hub.Seated(s, room):
+		return r.fail(s, req.ID, errNotMember)
+	case rule == nil || !rule.Presence:
+		return r.fail(s, req.ID, errNoPresence)
+	}
+	s.Send(presenceEvent(req.ID, room, r.hub.Presence(room, after)))
+	return true
+}
+
+// ping handles "ping {}".
+func (r *Router) ping(s *session.Session, req *wire.Request) bool {
+	s.Send(pongEvent(req.ID))
+	return true
+}
