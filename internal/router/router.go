@@ -116,37 +116,55 @@ func (r *Router) Open(c transport.Conn, hello session.Hello) transport.Handler {
 	case hello.Fault != nil:
 		r.fail(s, nil, hello.Fault)
 		s.Refuse()
-		s.Close(wire.Close{Code: wire.CloseUnauthenticated, Reason: "unauthenticated"})
+		s.Close(closeFor(hello.Fault.Code))
 	case hello.Identity != nil:
 		since, err := parseSince(hello.Since)
 		if err != nil {
 			r.fail(s, nil, err)
 		}
-		r.welcome(s, nil, hello.Identity, since)
+		r.welcome(s, hello.Identity, since)
 	default:
-		r.wheel.Schedule(&s.Timer, r.cfg.AuthDeadline, &deadline{r, s})
+		r.await(s, wire.NewError(wire.Unauthenticated, "no credential was presented in time"))
 	}
 	return s
+}
+
+// await gives a session without an identity the time for a credential.
+func (r *Router) await(s *session.Session, late *wire.Error) {
+	r.wheel.Schedule(&s.Timer, r.cfg.AuthDeadline, &deadline{r, s, late})
+	if s.Gone() { // Closed cancels, and may have done so before
+		r.wheel.Cancel(&s.Timer)
+	}
+}
+
+// closeFor is how a connection ends whose credential was not accepted. One
+// that could not be checked is not called bad.
+func closeFor(code wire.Code) wire.Close {
+	if code == wire.Unavailable {
+		return wire.Close{Code: wire.CloseTryAgainLater, Reason: "unavailable"}
+	}
+	return wire.Close{Code: wire.CloseUnauthenticated, Reason: "unauthenticated"}
 }
 
 // deadline is the end of the time for a first credential.
 type deadline struct {
 	router  *Router
 	session *session.Session
+	late    *wire.Error // what the client is told
 }
 
 // Expired implements wheel.Task.
 func (d *deadline) Expired() {
 	if d.session.Refuse() {
-		d.router.fail(d.session, nil, wire.NewError(wire.Unauthenticated, "no credential was presented in time"))
-		d.session.Close(wire.Close{Code: wire.CloseUnauthenticated, Reason: "authentication deadline"})
+		d.router.fail(d.session, nil, d.late)
+		d.session.Close(closeFor(d.late.Code))
 	}
 }
 
 // Closed implements session.Dispatcher.
 func (r *Router) Closed(s *session.Session, _ wire.Close) {
-	r.wheel.Cancel(&s.Timer)
 	r.hub.Remove(s)
+	r.wheel.Cancel(&s.Timer)
 }
 
 // Refused implements session.Dispatcher.

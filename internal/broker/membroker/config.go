@@ -1,6 +1,10 @@
 package membroker
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Config holds the settings of the embedded broker.
 type Config struct {
@@ -27,4 +31,21 @@ func (c Config) withDefaults() Config {
 		c.HandoffBytes = 1 << 20
 	}
 	return c
+}
+
+// Validate names what is wrong with the settings, all of it; zero values stand
+// for the defaults.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var faults []error
+	if c.IdempotencyTTL < time.Second || c.IdempotencyTTL > 24*time.Hour {
+		faults = append(faults, fmt.Errorf("IDEMPOTENCY_TTL %v: want 1s to 24h", c.IdempotencyTTL))
+	}
+	if c.MemoryBytes < 1<<20 {
+		faults = append(faults, fmt.Errorf("BROKER_MEMORY_BYTES %d: want at least 1048576", c.MemoryBytes))
+	}
+	if c.HandoffBytes < 1<<10 {
+		faults = append(faults, fmt.Errorf("BROKER_HANDOFF_BYTES %d: want at least 1024", c.HandoffBytes))
+	}
+	return errors.Join(faults...)
 }

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/logging"
+	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
+)
+
+// Config is everything that can be set. Make it with Load.
+type Config struct {
+	Process   Process
+	Log       logging.Config
+	Server    server.Config
+	Gateway   gateway.Config
+	Auth      auth.Config
+	Policy    policy.Config
+	Session   session.Config
+	Transport ws.Config
+	Broker    membroker.Config
+
+	// Version is the program's, not a setting.
+	Version string
+}
+
+// Process holds what concerns the process as a whole.
+type Process struct {
+	// NodeEnv production raises a warning for each development setting.
+	NodeEnv string `env:"NODE_ENV"`
+	// InstanceID names this instance to clients and operators: host name and a
+	// random suffix unless set.
+	InstanceID string `env:"INSTANCE_ID"`
+}
+
+// Load reads settings from environment entries of the form NAME=value. Its
+// error joins every fault, each on a line that names the setting. Secrets are
+// in none of them.
+func Load(environ []string, version string) (Config, error) {
+	c := Config{Version: version}
+	vars := env.ToMap(environ)
+	maps.DeleteFunc(vars, func(_, value string) bool { return value == "" }) // empty is unset
+	var faults []error
+	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
+		faults = append(faults, parseFaults(err, vars)...)
+	}
+	faults = append(faults, absent(vars)...)
+	c.complete()
+	for _, fault := range c.validate() {
+		if !said(faults, fault) {
+			faults = append(faults, fault)
+		}
+	}
+	return c, errors.Join(faults...)
+}
+
+// complete tidies lists, and fills in what has no constant default.
+func (c *Config) complete() {
+	for _, list := range []*[]string{&c.Gateway.AllowedOrigins, &c.Server.AdminKeys, &c.Server.AdminAllowedHosts} {
+		*list = tidy(*list)
+	}
+	if c.Process.InstanceID != "" {
+		return
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "gateway"
+	}
+	c.Process.InstanceID = host + "-" + strings.ToLower(rand.Text()[:6])
+}
+
+// said tells whether a setting has a fault already: a value that could not be
+// read stands as zero, and what follows from that is not worth a line.
+func said(faults []error, fault error) bool {
+	name, _, _ := strings.Cut(fault.Error(), " ")
+	return slices.ContainsFunc(faults, func(e error) bool { return strings.HasPrefix(e.Error(), name+" ") })
+}
+
+// validate asks every part.
+func (c *Config) validate() []error {
+	var faults []error
+	for _, part := range []interface{ Validate() error }{
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Transport, c.Broker,
+	} {
+		faults = append(faults, split(part.Validate())...)
+	}
+	if len(c.Process.InstanceID) > maxInstanceID {
+		faults = append(faults, fmt.Errorf("INSTANCE_ID: longer than %d bytes", maxInstanceID))
+	}
+	if _, err := policy.Default(c.Gateway.SecurityLevel); err == nil {
+		if _, _, err := policy.Load(c.Policy.File, c.Gateway.SecurityLevel); err != nil {
+			faults = append(faults, fmt.Errorf("POLICY_FILE: %w", err))
+		}
+	}
+	return faults
+}
+
+const maxInstanceID = 128
+
+// tidy trims the entries of a list and drops empty ones.
+func tidy(list []string) []string {
+	var out []string
+	for _, entry := range list {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+// StopTime is how long the process may take to stop, drain included.
+func (c *Config) StopTime() time.Duration { return c.Gateway.DrainTime() + 15*time.Second }
+
+// split takes joined errors apart, one per fault.
+func split(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, split(e)...)
+		}
+		return all
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}

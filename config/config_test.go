@@ -1,0 +1,107 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNothingSetIsTheDocumentedDefault(t *testing.T) {
+	c, err := Load(nil, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Server.Port != 3007 || c.Server.AdminPort != 9007 || c.Server.Host != "0.0.0.0" || c.Server.AdminHost != "127.0.0.1" {
+		t.Errorf("addresses: %+v", c.Server)
+	}
+	if c.Gateway.MaxConnections != 1_000_000 || c.Gateway.SecurityLevel != "minimal" || c.Gateway.DrainWindow != 20*time.Second ||
+		c.Gateway.AuthDeadline != 10*time.Second || c.Gateway.AllowedOrigins != nil {
+		t.Errorf("gateway: %+v", c.Gateway)
+	}
+	if c.Transport.HeartbeatInterval != 25*time.Second || c.Transport.HeartbeatTimeout != 20*time.Second ||
+		c.Transport.MaxMessageBytes != 64<<10 || c.Transport.SendQueueBytes != 1<<20 || c.Transport.Compression {
+		t.Errorf("transport: %+v", c.Transport)
+	}
+	if c.Broker.IdempotencyTTL != 5*time.Minute || !c.Auth.LoopbackOnly() || c.Version != "v1" || c.Process.InstanceID == "" {
+		t.Errorf("rest: %+v", c)
+	}
+}
+
+func TestEveryFaultIsReportedAtOnceAndOnce(t *testing.T) {
+	_, err := Load([]string{
+		"PORT=abc", "ADMIN_PORT=70000", "MAX_CONNECTIONS=many", "COMPRESSION=perhaps", "HEARTBEAT_INTERVAL=25",
+		"SECURITY_LEVEL=paranoid", "AUTH_MODE=jwt", "TRANSPORT=carrier-pigeon", "LOG_LEVEL=loud",
+		"ALLOWED_ORIGINS=https://a.example,example.com", "AUTH_SERVICE_URL=http://auth", "REDIS_HOST=redis",
+		"TLS_CERT_FILE=/nowhere/cert.pem", "MAX_ROOMS_PER_CONNECTION=0", "BROKER_MEMORY_BYTES=1", "ADMIN_API_KEYS=short",
+	}, "")
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for _, want := range []string{
+		`PORT "abc": want a whole number`, `ADMIN_PORT 70000: want 0 to 65535`, `MAX_CONNECTIONS "many": want a whole number`,
+		`COMPRESSION "perhaps": want true or false`, `HEARTBEAT_INTERVAL "25": want a duration such as 500ms, 25s or 5m`,
+		`SECURITY_LEVEL "paranoid": want minimal, standard or strict`, `AUTH_MODE "jwt"`, `TRANSPORT "carrier-pigeon"`,
+		`LOG_LEVEL "loud"`, `ALLOWED_ORIGINS "example.com"`, `AUTH_SERVICE_URL is set`, `REDIS_HOST is set`,
+		`TLS_CERT_FILE and TLS_KEY_FILE`, `MAX_ROOMS_PER_CONNECTION 0`, `BROKER_MEMORY_BYTES 1:`, `ADMIN_API_KEYS: key 1`,
+	} {
+		n := 0
+		for _, line := range lines {
+			if strings.HasPrefix(line, want) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%q is said %d times", want, n)
+		}
+	}
+	if len(lines) != 16 {
+		t.Errorf("%d lines:\n%s", len(lines), err)
+	}
+	if strings.Contains(err.Error(), "short") {
+		t.Error("a key stands in the error")
+	}
+}
+
+func TestEmptyIsUnsetAndListsAreTrimmed(t *testing.T) {
+	c, err := Load([]string{"PORT=", "REDIS_HOST=", "RATE_LIMITING_ENABLED=false",
+		"ALLOWED_ORIGINS= https://a.example , ,https://*.b.example:8443"}, "")
+	if err != nil || c.Server.Port != 3007 || strings.Join(c.Gateway.AllowedOrigins, "|") != "https://a.example|https://*.b.example:8443" {
+		t.Errorf("%+v, %v", c.Gateway.AllowedOrigins, err)
+	}
+}
+
+func TestAPolicyFileIsReadStrictly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\nroms: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load([]string{"POLICY_FILE=" + path}, ""); err == nil || !strings.Contains(err.Error(), "POLICY_FILE: ") || !strings.Contains(err.Error(), "roms") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecretsAreMaskedAndWhatWasSetIsMarked(t *testing.T) {
+	c, err := Load([]string{"ADMIN_API_KEYS=0123456789abcdef,fedcba9876543210", "DRAIN_WINDOW=1m30s"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := c.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	out := b.String()
+	if strings.Contains(out, "0123456789") || strings.Contains(out, "fedcba") {
+		t.Error("a key was printed")
+	}
+	for _, want := range []string{"ADMIN_API_KEYS=(secret)   # not the default\n", "DRAIN_WINDOW=1m30s   # not the default\n", "PORT=3007\n", "IDEMPOTENCY_TTL=5m\n", "AUTH_MODE=\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no line %q in\n%s", want, out)
+		}
+	}
+	if got := strings.Count(out, "\n"); got != len(Names()) {
+		t.Errorf("%d lines for %d settings", got, len(Names()))
+	}
+}

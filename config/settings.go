@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// setting is one variable of the environment.
+type setting struct {
+	name   string // of the variable
+	field  string // of the struct, which the env library's errors name
+	value  reflect.Value
+	secret bool
+	byHand string // default, as written in the tag
+}
+
+// settings lists all settings of a Config in the order of its fields.
+func settings(v reflect.Value) []setting {
+	var all []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, tagged := f.Tag.Lookup("env")
+		switch {
+		case tagged:
+			all = append(all, setting{name, f.Name, v.Field(i), f.Tag.Get("secret") == "true", f.Tag.Get("envDefault")})
+		case f.Type.Kind() == reflect.Struct:
+			all = append(all, settings(v.Field(i))...)
+		}
+	}
+	return all
+}
+
+// Names lists the environment variables that Load reads.
+func Names() []string {
+	var names []string
+	for _, s := range settings(reflect.ValueOf(Config{})) {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// masked stands for a secret.
+const masked = "(secret)"
+
+// Write prints the effective settings as NAME=value, secrets masked. What
+// differs from the default is marked.
+func (c *Config) Write(w io.Writer) error {
+	for _, s := range settings(reflect.ValueOf(*c)) {
+		text := s.text()
+		if s.secret && text != "" {
+			text = masked
+		}
+		mark := ""
+		if text != s.byHand {
+			mark = "   # not the default"
+		}
+		if _, err := fmt.Fprintf(w, "%s=%s%s\n", s.name, text, mark); err != nil {
+			return fmt.Errorf("write the configuration: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s setting) text() string {
+	switch v := s.value.Interface().(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case time.Duration:
+		return short(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// short is a duration without the zeros that Duration.String adds: 5m.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// parseFaults says in the words of users what the env library could not read.
+// The library names fields of structs; users know variables.
+func parseFaults(err error, vars map[string]string) []error {
+	all := settings(reflect.ValueOf(Config{}))
+	var faults []error
+	for _, e := range split(err) {
+		var parse env.ParseError
+		if !errors.As(e, &parse) {
+			faults = append(faults, e)
+			continue
+		}
+		for _, s := range all {
+			if value, set := vars[s.name]; set && s.field == parse.Name && s.value.Type() == parse.Type {
+				faults = append(faults, fmt.Errorf("%s %q: want %s", s.name, value, wanted(s.value)))
+			}
+		}
+	}
+	return faults
+}
+
+func wanted(v reflect.Value) string {
+	switch v.Interface().(type) {
+	case bool:
+		return "true or false"
+	case time.Duration:
+		return "a duration such as 500ms, 25s or 5m"
+	default:
+		return "a whole number"
+	}
+}
+
+// absent are settings of services that this version does not have. To ignore
+// one would be worse than not to start: who names an auth service wants nobody
+// in without it.
+func absent(vars map[string]string) []error {
+	what := map[string]string{
+		"AUTH_SERVICE_URL":      "authentication over HTTP",
+		"AUTH_JWT_SECRET":       "verification of JWTs",
+		"AUTH_JWT_JWKS_URL":     "verification of JWTs",
+		"REDIS_HOST":            "Redis",
+		"REDIS_URL":             "Redis",
+		"REDIS_SENTINEL_ADDRS":  "Redis",
+		"REDIS_CLUSTER_ADDRS":   "Redis",
+		"RATE_LIMITING_ENABLED": "rate limiting",
+		"TRUSTED_PROXIES":       "trust in forwarded addresses",
+	}
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(what)) {
+		if value := vars[name]; value != "" && value != "false" {
+			faults = append(faults, fmt.Errorf("%s is set, but this version has no %s: unset it", name, what[name]))
+		}
+	}
+	return faults
+}

@@ -1,0 +1,63 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+func TestDevelopmentTakesTheCredentialAsTheUserID(t *testing.T) {
+	id, err := Development{}.Verify(context.Background(), "ann@example.com", netip.Addr{})
+	if err != nil || id.UserID != "ann@example.com" || id.Guest || !id.ExpiresAt.IsZero() {
+		t.Fatalf("got %+v, %v", id, err)
+	}
+}
+
+func TestDevelopmentRefusesWhatNamesNoUser(t *testing.T) {
+	for name, token := range map[string]string{
+		"nothing":           "",
+		"a guest":           NewGuest().UserID,
+		"a control byte":    "ann\x00",
+		"a line break":      "ann\nbob",
+		"no UTF-8":          "\xff\xfe",
+		"too long":          strings.Repeat("a", MaxUserID+1),
+		"a C1 control code": "ann\u0085",
+	} {
+		_, err := Development{}.Verify(context.Background(), token, netip.Addr{})
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Code != wire.Unauthenticated {
+			t.Errorf("%s: got %v", name, err)
+		} else if token != "" && strings.Contains(err.Error(), token) {
+			t.Errorf("%s: the error repeats the credential", name)
+		}
+	}
+}
+
+func TestGuestsAreManyAndNoUsers(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		g := NewGuest()
+		if seen[g.UserID] || !g.Guest || ValidUserID(g.UserID) {
+			t.Fatalf("guest %+v", g)
+		}
+		seen[g.UserID] = true
+	}
+}
+
+func TestOnlyKnownModesAreAccepted(t *testing.T) {
+	for _, mode := range []string{"", ModeDevelopment} {
+		if err := (Config{Mode: mode}).Validate(); err != nil {
+			t.Errorf("%q: %v", mode, err)
+		}
+	}
+	if err := (Config{Mode: "jwt"}).Validate(); err == nil {
+		t.Error("jwt was accepted")
+	}
+	if !(Config{}).LoopbackOnly() || (Config{Mode: ModeDevelopment}).LoopbackOnly() {
+		t.Error("development for others must be asked for, and only then")
+	}
+}

@@ -1,0 +1,3 @@
+// Package logging makes the process's logger: readable on a terminal, JSON
+// otherwise.
+package logging

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Listen opens a listener. Tests give one that is not of this world.
+type Listen func(ctx context.Context, network, address string) (net.Listener, error)
+
+// ListenTCP listens with TCP keepalive off: towards a million sockets the
+// kernel's probes would cost more than they tell.
+func ListenTCP(ctx context.Context, network, address string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1}
+	return lc.Listen(ctx, network, address)
+}
+
+// The bounds of a plain HTTP request.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	headerBytes   = 16 << 10
+	idleTimeout   = 60 * time.Second
+	adminWrite    = 2 * time.Minute // a CPU profile takes its time
+)
+
+// Servers are the public and the admin HTTP server. Make them with New.
+type Servers struct {
+	// Immutable after New.
+	cfg    Config
+	listen Listen
+	log    *zap.Logger
+	failed func(error)
+	public *http.Server
+	admin  *http.Server
+	cert   *certificate // nil without TLS
+
+	serving sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners []net.Listener // guarded by mu: public, admin
+}
+
+// New makes servers of the routes. failed is called, at most once per server,
+// when one ends by itself.
+func New(cfg Config, routes []Route, keys Keys, listen Listen, failed func(error), log *zap.Logger) (*Servers, error) {
+	s := &Servers{cfg: cfg, listen: listen, log: log, failed: failed}
+	if cfg.TLS() {
+		cert, err := newCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log)
+		if err != nil {
+			return nil, err
+		}
+		s.cert = cert
+	}
+	s.public = s.server(mux(Public, routes, keys))
+	s.admin = s.server(hostGuard(cfg.AdminAllowedHosts, mux(Admin, routes, keys)))
+	s.admin.WriteTimeout = adminWrite
+	return s, nil
+}
+
+func (s *Servers) server(h http.Handler) *http.Server {
+	std, err := zap.NewStdLogAt(s.log, zap.DebugLevel) // clients' faults, of which there are many
+	if err != nil {
+		std = zap.NewStdLog(s.log)
+	}
+	srv := &http.Server{
+		Handler: h, ErrorLog: std,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		Protocols: new(http.Protocols), // WebSocket needs HTTP/1.1
+	}
+	srv.Protocols.SetHTTP1(true)
+	return srv
+}
+
+// Start listens on both ports and serves. Nothing is served unless both can
+// be listened on.
+func (s *Servers) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	public, err := s.listen(ctx, "tcp", s.cfg.PublicAddr())
+	if err != nil {
+		return fmt.Errorf("listen on HOST and PORT: %w", err)
+	}
+	admin, err := s.listen(ctx, "tcp", s.cfg.AdminAddr())
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen on ADMIN_HOST and ADMIN_PORT: %w", err), public.Close())
+	}
+	s.listeners = []net.Listener{public, admin}
+	if s.cert != nil {
+		public = tls.NewListener(public, &tls.Config{
+			MinVersion: tls.VersionTLS12, GetCertificate: s.cert.get, NextProtos: []string{"http/1.1"},
+		})
+	}
+	s.serving.Go(func() { s.serve(s.public, public) })
+	s.serving.Go(func() { s.serve(s.admin, admin) })
+	return nil
+}
+
+func (s *Servers) serve(srv *http.Server, ln net.Listener) {
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		s.failed(fmt.Errorf("serve %s: %w", ln.Addr(), err))
+	}
+}
+
+// PublicAddr is where the public server listens; nil before Start.
+func (s *Servers) PublicAddr() net.Addr { return s.addr(0) }
+
+// AdminAddr is where the admin server listens; nil before Start.
+func (s *Servers) AdminAddr() net.Addr { return s.addr(1) }
+
+func (s *Servers) addr(i int) net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i >= len(s.listeners) {
+		return nil
+	}
+	return s.listeners[i].Addr()
+}
+
+// Shutdown ends both servers, waits for requests under way and for the
+// servers' goroutines, and cuts what is left when ctx ends. WebSockets are not
+// theirs any more.
+func (s *Servers) Shutdown(ctx context.Context) error {
+	err := errors.Join(s.public.Shutdown(ctx), s.admin.Shutdown(ctx))
+	if err != nil {
+		err = errors.Join(err, s.public.Close(), s.admin.Close())
+	}
+	s.serving.Wait()
+	return err
+}
+
+// Notes are what the log says of the settings once everything is served.
+type Notes struct {
+	Lines []string
+	Warn  bool // at level warn, else info
+}
+
+// Announce logs what is served where, and the notes.
+func (s *Servers) Announce(routes []Route, notes Notes) {
+	sorted := slices.SortedFunc(slices.Values(routes), func(a, b Route) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Pattern, b.Pattern))
+	})
+	for _, r := range sorted {
+		if r.Says != "" {
+			s.log.Info("serving "+r.Says, zap.String("url", s.url(r)))
+		}
+	}
+	say := s.log.Info
+	if notes.Warn {
+		say = s.log.Warn
+	}
+	for _, line := range notes.Lines {
+		say(line)
+	}
+}
+
+// url is where a person finds a route: an address that stands for all is shown
+// as localhost.
+func (s *Servers) url(r Route) string {
+	addr, scheme := s.PublicAddr(), "http"
+	if r.Port == Admin {
+		addr = s.AdminAddr()
+	} else if s.cert != nil {
+		scheme = "https"
+	}
+	if r.WebSocket {
+		scheme = map[string]string{"http": "ws", "https": "wss"}[scheme]
+	}
+	host, port, err := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	_, path, found := strings.Cut(r.Pattern, " ")
+	if !found {
+		path = r.Pattern
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + strings.TrimSuffix(path, "{$}")
+}

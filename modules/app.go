@@ -1,0 +1,81 @@
+package modules
+
+import (
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/moonx-farm/ws-gateway/config"
+	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/console"
+	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/metrics"
+	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/modules/authfx"
+	"github.com/moonx-farm/ws-gateway/modules/brokerfx"
+	"github.com/moonx-farm/ws-gateway/modules/consolefx"
+	"github.com/moonx-farm/ws-gateway/modules/gatewayfx"
+	"github.com/moonx-farm/ws-gateway/modules/healthfx"
+	"github.com/moonx-farm/ws-gateway/modules/hubfx"
+	"github.com/moonx-farm/ws-gateway/modules/metricsfx"
+	"github.com/moonx-farm/ws-gateway/modules/policyfx"
+	"github.com/moonx-farm/ws-gateway/modules/routerfx"
+	"github.com/moonx-farm/ws-gateway/modules/serverfx"
+	"github.com/moonx-farm/ws-gateway/modules/transportfx"
+	"github.com/moonx-farm/ws-gateway/modules/wheelfx"
+)
+
+// App is the whole gateway. cfg comes from config.Load; reloads are wishes to
+// read the policy again and may be nil.
+func App(cfg config.Config, log *zap.Logger, reloads policy.Reloads) fx.Option {
+	return fx.Options(
+		fx.StopTimeout(cfg.StopTime()),
+		fx.WithLogger(func(log *zap.Logger) fxevent.Logger {
+			l := &fxevent.ZapLogger{Logger: log}
+			l.UseLogLevel(zapcore.DebugLevel)
+			l.UseErrorLevel(zapcore.DebugLevel) // the error itself is returned and said once
+			return l
+		}),
+		fx.Supply(log, reloads),
+		settings(cfg),
+		// The broker is embedded; others will be chosen here.
+		fx.Provide(
+			func(b *membroker.Broker) broker.Broker { return b },
+			func(b *membroker.Broker) gateway.Quiescer { return b },
+			func() server.Listen { return server.ListenTCP },
+		),
+		wheelfx.Module, policyfx.Module, authfx.Module, brokerfx.Module, transportfx.Module, hubfx.Module,
+		routerfx.Module, gatewayfx.Module, healthfx.Module, metricsfx.Module, serverfx.Module,
+		page(cfg),
+	)
+}
+
+// page adds the console where development identities are served.
+func page(cfg config.Config) fx.Option {
+	if cfg.Auth.Development() {
+		return consolefx.Module
+	}
+	return fx.Options()
+}
+
+// settings hands every module its own settings.
+func settings(cfg config.Config) fx.Option {
+	return fx.Supply(
+		cfg.Server, cfg.Gateway, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Broker,
+		policy.Level(cfg.Gateway.SecurityLevel),
+		server.Notes{Lines: cfg.Notes(), Warn: cfg.Production()},
+		metrics.Version(cfg.Version),
+		hub.Config{MaxRooms: cfg.Session.MaxRooms, CatchUpBytes: cfg.Transport.SendQueueBytes / 2},
+		router.Config{
+			Instance: cfg.Process.InstanceID, Version: cfg.Version,
+			Heartbeat: cfg.Transport.HeartbeatInterval, AuthDeadline: cfg.Gateway.AuthDeadline,
+			HistoryBytes: cfg.Transport.SendQueueBytes / 2,
+		},
+		console.Config{PublicPort: cfg.Server.Port, TLS: cfg.Server.TLS(), Version: cfg.Version},
+	)
+}

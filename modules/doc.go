@@ -1,0 +1,15 @@
+// Package modules wires the gateway's parts into one fx application. App is
+// the only place where an implementation is chosen by configuration; each
+// service has a module of its own, which names, provides and appends lifecycle
+// hooks, and knows no other module.
+//
+// Values that modules hand to each other through groups:
+//
+//	routes   server.Route                  what is served over HTTP
+//	checks   health.Check                  conditions of readiness
+//	runners  func(context.Context)         what runs from start to stop
+//
+// Every stop hook has a budget of its own, and config.Config.StopTime is more
+// than all of them together, since fx skips the hooks that are left once its
+// context has ended.
+package modules

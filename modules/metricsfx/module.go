@@ -1,0 +1,58 @@
+// Package metricsfx provides the metrics registry, its route and the profiles
+// of the Go runtime.
+package metricsfx
+
+import (
+	"net/http"
+	"net/http/pprof"
+
+	"go.uber.org/fx"
+
+	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/metrics"
+	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
+)
+
+// Module provides a *metrics.Registry and the routes of metrics and profiles.
+var Module = fx.Module("metrics", fx.Provide(
+	register,
+	fx.Annotate(routes, fx.ResultTags(`group:"routes,flatten"`)),
+))
+
+type sources struct {
+	fx.In
+
+	Version   metrics.Version
+	Transport *ws.Server
+	Hub       *hub.Hub
+	Router    *router.Router
+	Broker    *membroker.Broker
+	Gateway   *gateway.Gateway
+}
+
+func register(s sources) *metrics.Registry {
+	r := metrics.New(s.Version)
+	r.Transport(s.Transport.Stats)
+	r.Hub(s.Hub.Stats)
+	r.Router(s.Router.Stats)
+	r.Broker(s.Broker.Stats)
+	r.Admission(s.Gateway.Capacity(), s.Gateway.Refused)
+	return r
+}
+
+func routes(r *metrics.Registry) []server.Route {
+	all := []server.Route{
+		{Port: server.Admin, Pattern: "GET /metrics", Handler: r.Handler(), Open: true, Says: "metrics"},
+		{Port: server.Admin, Pattern: "GET /debug/pprof/", Handler: http.HandlerFunc(pprof.Index), Says: "profiles (key needed)"},
+	}
+	for name, h := range map[string]http.HandlerFunc{
+		"cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		all = append(all, server.Route{Port: server.Admin, Pattern: "GET /debug/pprof/" + name, Handler: h})
+	}
+	return all
+}
