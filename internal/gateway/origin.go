@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -105,6 +106,8 @@ func parseOrigin(s string) (origin, error) {
 	o := origin{scheme: scheme, host: u.Hostname(), port: u.Port()}
 	if o.port == "" {
 		o.port = defaultPort(scheme)
+	} else if _, err := strconv.ParseUint(o.port, 10, 16); err != nil {
+		return origin{}, errOriginForm
 	}
 	if strings.HasPrefix(rest, "*.") {
 		o.wild, o.host = true, strings.TrimPrefix(o.host, "wildcard.")

@@ -1,0 +1,182 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
+	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/transport"
+	"github.com/moonx-farm/ws-gateway/internal/transport/pipe"
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// crowd is a hub of sessions that do nothing, with the order of a drain's
+// steps.
+type crowd struct {
+	mu       sync.Mutex
+	sessions map[*session.Session]bool // guarded by mu
+	steps    []string                  // guarded by mu
+	hold     error
+	stay     bool // sessions never leave
+}
+
+func (c *crowd) note(step string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.steps = append(c.steps, step)
+}
+
+func (c *crowd) Count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.sessions)
+}
+
+func (c *crowd) Sessions() []*session.Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []*session.Session
+	for s := range c.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+func (c *crowd) Hold(context.Context) error    { c.note("hold"); return c.hold }
+func (c *crowd) Quiesce(context.Context) error { c.note("quiesce"); return c.hold }
+
+func (c *crowd) Open(conn transport.Conn, hello session.Hello) transport.Handler {
+	s := session.New(conn, hello, c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions[s] = true
+	return s
+}
+
+func (c *crowd) Dispatch(*session.Session, *wire.Request) bool  { return true }
+func (c *crowd) Refused(*session.Session, *wire.Request, error) {}
+func (c *crowd) Closed(s *session.Session, _ wire.Close) {
+	if c.stay {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sessions, s)
+}
+
+func (c *crowd) join() *pipe.Client {
+	id := auth.NewGuest()
+	return pipe.New(func(conn transport.Conn) transport.Handler {
+		return c.Open(conn, session.Hello{Codec: jsonv1.Codec{}, Identity: &id})
+	})
+}
+
+func (c *crowd) gateway(t *testing.T, cfg Config) *Gateway {
+	t.Helper()
+	c.sessions = map[*session.Session]bool{}
+	cfg.MaxConnections, cfg.SecurityLevel, cfg.AuthDeadline = 1000, "minimal", time.Second
+	g, err := New(cfg, 1000, Parts{Router: c, Hub: c, Broker: c, Verifier: auth.Development{}, Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestADrainLetsEverybodyGoSpreadOverItsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{}
+		g := c.gateway(t, Config{DrainDelay: 5 * time.Second, DrainWindow: 2 * time.Second})
+		var clients []*pipe.Client
+		for range 400 {
+			clients = append(clients, c.join())
+		}
+		begin := time.Now()
+		done := make(chan error, 1)
+		go func() { done <- g.Drain(t.Context()) }()
+		synctest.Wait()
+		if g.Ready(t.Context()) == nil {
+			t.Error("ready while draining")
+		}
+		time.Sleep(4 * time.Second)
+		if c.Count() != 400 || len(c.steps) != 0 {
+			t.Errorf("during the delay: %d left, steps %v", c.Count(), c.steps)
+		}
+		w := httptest.NewRecorder()
+		if g.ServeHTTP(w, upgrade()); w.Code != 503 {
+			t.Errorf("an upgrade during the delay got %d", w.Code)
+		}
+		time.Sleep(2 * time.Second) // one of the two of the window
+		synctest.Wait()
+		if n := c.Count(); n < 150 || n > 250 {
+			t.Errorf("%d of 400 are left in the middle of the window", n)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took < 7*time.Second-drainTick || took > 8*time.Second {
+			t.Errorf("took %v of the bubble's time", took)
+		}
+		if len(c.steps) != 2 || c.steps[0] != "hold" || c.steps[1] != "quiesce" {
+			t.Errorf("steps %v", c.steps)
+		}
+		for _, client := range clients {
+			why, ended := client.Ended()
+			frames := client.Sent()
+			if !ended || why.Code != wire.CloseServiceRestart || len(frames) != 1 ||
+				!strings.Contains(string(frames[0].Payload()), `"event":"reconnect","data":{"reason":"drain","afterMs":`) {
+				t.Fatalf("ended %v with %+v after %d frames", ended, why, len(frames))
+			}
+			client.Wait()
+		}
+	})
+}
+
+func TestAFewClientsNeedNoWholeWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{}
+		g := c.gateway(t, Config{DrainWindow: time.Minute})
+		client := c.join()
+		begin := time.Now()
+		if err := g.Drain(t.Context()); err != nil || time.Since(begin) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		client.Wait()
+	})
+}
+
+func TestADrainGoesOnWhenTheBrokerLagsAndEndsWhenClientsDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{hold: errors.New("still under way"), stay: true}
+		g := c.gateway(t, Config{DrainWindow: time.Second})
+		client := c.join()
+		if err := g.Drain(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if _, ended := client.Ended(); !ended {
+			t.Error("the client was not told")
+		}
+		client.Wait()
+	})
+}
+
+func TestADrainEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{}
+		g := c.gateway(t, Config{DrainDelay: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := g.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
