@@ -37,6 +37,10 @@ const CODES = {
 
 const REASONS = {
   epoch_changed: 'the room began anew',
+  entry_changed: 'the room began anew',
+  ahead: 'the room began anew',
+  trimmed: 'the history does not reach back so far',
+  expired: 'the history does not reach back so far',
   history_lost: 'the history is gone',
   overflow: 'it was more than fits the queue',
   too_far_behind: 'too much was missed',

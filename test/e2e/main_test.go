@@ -1,0 +1,49 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+)
+
+// program is the path of the gateway that TestMain builds.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "gateway-e2e")
+	if err != nil {
+		return say(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program = filepath.Join(dir, "gateway")
+	args := []string{"build", "-o", program, "-ldflags", "-X main.version=" + testVersion}
+	if raceOn() {
+		args = append(args, "-race") // a race in the program then shows in its exit code
+	}
+	build := exec.Command("go", append(args, "../../cmd/gateway")...)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return say(fmt.Errorf("build the gateway: %w", err))
+	}
+	return m.Run()
+}
+
+// testVersion is the version of the built program.
+const testVersion = "0.0.0-e2e"
+
+func say(err error) int {
+	fmt.Fprintln(os.Stderr, "e2e:", err)
+	return 1
+}
+
+// raceOn tells whether the test itself was built with -race.
+func raceOn() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
