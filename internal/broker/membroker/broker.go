@@ -97,9 +97,9 @@ func (b *Broker) Start(sink broker.Sink) {
 	b.started, b.sink = true, sink
 	b.running.Store(int64(b.workers) + 1)
 	for range b.workers {
-		go b.serve()
+		go b.serve() // ended and waited for by Shutdown
 	}
-	go b.sweepForever()
+	go b.sweepForever() // as above
 }
 
 // exited is called by each goroutine of Start when it ends.

@@ -3,20 +3,21 @@ package membroker
 // reclaim takes the oldest keys and the least recently used rooms away until
 // the budget holds again.
 func (b *Broker) reclaim() {
-	if !b.over() {
+	if !b.overAll() && !b.overKeys() {
 		return
 	}
 	b.reclaiming.Lock()
 	defer b.reclaiming.Unlock()
 	for b.overKeys() && b.dropOldestKey() {
 	}
-	for b.over() && (b.evictOldest() || b.dropOldestKey()) {
+	// Not for keys: others may have added some meanwhile, and come for them.
+	for b.overAll() && (b.evictOldest() || b.dropOldestKey()) {
 	}
 }
 
-// over tells whether anything has to go. Keys may take a quarter of the budget.
-func (b *Broker) over() bool { return b.used.Load() > b.cfg.MemoryBytes || b.overKeys() }
+func (b *Broker) overAll() bool { return b.used.Load() > b.cfg.MemoryBytes }
 
+// overKeys tells whether keys take more than their quarter of the budget.
 func (b *Broker) overKeys() bool { return b.usedKeys.Load() > b.cfg.MemoryBytes/4 }
 
 // evictOldest ends the epoch of the least recently used room; false if no room

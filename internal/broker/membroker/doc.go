@@ -38,10 +38,12 @@
 // "epoch_changed" when it timed out or the room's policy stopped keeping
 // history. A room that gains metadata in a bucket that ever lost some says
 // "epoch_changed" too, since readers may know its earlier epoch: no reader ever
-// meets a publication of another epoch without a Gap before it. What a reader
-// does: it ignores a Gap whose Top is in its epoch and not ahead of it; it
-// drops publications of another epoch, which are older than the page it read,
-// until the Gap that leads into its own.
+// meets a publication of another epoch without a Gap before it. Gaps that wait
+// for the Sink all lead to the newest epoch, so that none takes a reader back to
+// one that ended since; publications of epochs between are lost to all, who are
+// told. What a reader does: it ignores a Gap whose Top is in its epoch and not
+// ahead of it; it drops publications of another epoch, which are older than the
+// page it read, until the Gap that leads into its own.
 //
 // # Budget
 //

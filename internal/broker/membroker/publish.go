@@ -130,13 +130,8 @@ func (s *shard) publish(p *broker.Publication, t *ticket, hash uint64) verdict {
 // Guarded by mu.
 func (s *shard) repeated(r *room, p *broker.Publication, t *ticket, since int64) (verdict, bool) {
 	if t.keyed {
-		s.expireKeys(since, sweepBurst)
-		if k, ok := s.keys.records[t.id]; ok && k.ends > since {
-			if k.content != t.content {
-				return verdict{err: wire.NewError(wire.Conflict, "the idempotency key was used with other content")}, true
-			}
-			s.count.repeated++
-			return verdict{pos: k.pos}, true
+		if v, ok := s.repeatedKey(t, since); ok {
+			return v, true
 		}
 	}
 	if nonce := p.Position.Nonce & wire.Bits48; nonce != 0 && r != nil && r.kept && p.Retention.Keeps() {
@@ -146,6 +141,20 @@ func (s *shard) repeated(r *room, p *broker.Publication, t *ticket, since int64)
 		}
 	}
 	return verdict{}, false
+}
+
+// repeatedKey answers a publish whose key was already used. Guarded by mu.
+func (s *shard) repeatedKey(t *ticket, since int64) (verdict, bool) {
+	s.expireKeys(since, sweepBurst)
+	k, ok := s.keys.records[t.id]
+	switch {
+	case !ok || k.ends <= since:
+		return verdict{}, false
+	case k.content != t.content:
+		return verdict{err: wire.NewError(wire.Conflict, "the idempotency key was used with other content")}, true
+	}
+	s.count.repeated++
+	return verdict{pos: k.pos}, true
 }
 
 // store appends pub to the room's log and gives it its position. Guarded by mu.

@@ -124,7 +124,7 @@ func (s *shard) keep(r *room) {
 // mu.
 func (s *shard) announce(r *room) {
 	if *s.generationOf(r.hash) > 0 {
-		s.enqueue(r, item{ctl: &control{gap: wire.Gap{Reason: reasonEpoch, Top: r.top()}}})
+		s.tell(r, wire.Gap{Reason: reasonEpoch, Top: r.top()})
 	}
 }
 
@@ -143,9 +143,19 @@ func (s *shard) forget(r *room, reason string) {
 
 	*s.generationOf(r.hash)++
 	s.count.gaps++
-	s.enqueue(r, item{ctl: &control{gap: wire.Gap{
-		Reason: reason, From: from, Top: wire.Position{Epoch: s.epochOf(r.name, r.hash)},
-	}}})
+	s.tell(r, wire.Gap{Reason: reason, From: from, Top: wire.Position{Epoch: s.epochOf(r.name, r.hash)}})
+}
+
+// tell queues a Gap that leads to the room's newest epoch. Those that still wait
+// lead there too from now on: whoever has read the log since is in that epoch,
+// and must not be taken back to an earlier one. Guarded by mu.
+func (s *shard) tell(r *room, gap wire.Gap) {
+	for i := range r.queue.n {
+		if ctl := r.queue.at(i).ctl; ctl != nil && ctl.mark == nil {
+			ctl.gap.Top = gap.Top
+		}
+	}
+	s.enqueue(r, item{ctl: &control{gap: gap}})
 }
 
 // touch makes r the most recently used room. Guarded by mu.
