@@ -41,7 +41,8 @@ const NoLimit = -1
 // idempotency key was used with other content, TooLarge over a budget.
 type Broker interface {
 	// Publish stores p and returns its position; a room without history gets
-	// the zero Position. A nil error means stored. Repeating a publish with
+	// the zero Position, and its deliveries the publisher's nonce alone. A nil
+	// error means stored. Repeating a publish with
 	// the same Publisher, Room and IdempotencyKey within the key's time
 	// returns the first position and delivers nothing. It waits, within ctx,
 	// while the room's hand-off to the Sink lags.

@@ -80,7 +80,7 @@ func (b *batch) toRoom(r *room) {
 		switch {
 		case st.joining != nil:
 			st.hold(b.pubs, b.h.cfg.CatchUpBytes)
-		case st.origin || !sameEpoch || first.Offset != 0 && (st.epoch != first.Epoch || first.Offset <= st.from):
+		case st.origin || !sameEpoch || st.passed(first):
 			n += b.sift(st)
 		default:
 			n += len(b.pubs)
@@ -91,6 +91,12 @@ func (b *batch) toRoom(r *room) {
 		st.origin = false
 	}
 	b.h.delivered.Add(int64(n))
+}
+
+// passed reports whether a member has been told of what begins at first already,
+// or follows another epoch. Guarded by the room's mu.
+func (s *seat) passed(first wire.Position) bool {
+	return first.Offset != 0 && (s.epoch != first.Epoch || first.Offset <= s.from)
 }
 
 // markOrigins marks the members who published something of the batch.
@@ -134,18 +140,12 @@ func (b *batch) sift(st *seat) int {
 // behind its position. Another epoch is announced by a Gap first, so what is
 // of another one now was overtaken by the member's join.
 func (s *seat) wants(p *wire.Publication) bool {
-	pos := p.Position
-	return pos.Offset == 0 || pos.Epoch == s.epoch && pos.Offset > s.from
+	return !s.passed(p.Position)
 }
 
 // acknowledge replies to the publish that p came from, if nobody has.
 func acknowledge(s *session.Session, p *wire.Publication) {
-	s.EndPublish(func(under *session.Publish) bool {
-		if p.Position.Offset == 0 {
-			return under.Room == p.Room
-		}
-		return under.Nonce == p.Position.Nonce
-	}, func(under *session.Publish) wire.Event {
+	s.EndPublish(func(under *session.Publish) bool { return under.Nonce == p.Position.Nonce }, func(under *session.Publish) wire.Event {
 		return Published(under, p.Position)
 	})
 }
@@ -175,19 +175,35 @@ func (h *Hub) Gap(name string, g wire.Gap) {
 		return
 	}
 	h.gaps.Add(1)
+	present := h.epoch(name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, st := range r.members {
 		switch {
 		case st.joining != nil:
 			st.joining.held, st.joining.restart = nil, true
-		case st.epoch == g.Top.Epoch && st.from >= g.Top.Offset && g.Top.Offset > 0:
-			// It joined behind the hole.
-		case st.epoch == g.Top.Epoch && g.Top.Offset == 0:
-			// It joined in the epoch that the hole began.
-		default:
+		case st.misses(g, present):
 			st.epoch, st.from = g.Top.Epoch, g.Top.Offset
 			st.sess.Send(gapEvent(name, g))
 		}
 	}
+}
+
+// epoch is the room's present epoch, 0 if that cannot be found out. A member
+// of that epoch is not concerned by what the broker says of earlier ones.
+func (h *Hub) epoch(name string) uint64 {
+	page, err := h.broker.History(h.ctx, name, wire.Position{}, 0)
+	if err != nil {
+		return 0
+	}
+	return page.Top.Epoch
+}
+
+// misses tells whether a gap is one for a member, and not one that it joined
+// behind.
+func (s *seat) misses(g wire.Gap, present uint64) bool {
+	if s.epoch == g.Top.Epoch {
+		return s.from < g.Top.Offset
+	}
+	return s.epoch != present
 }

@@ -12,6 +12,9 @@
 // member gets what is delivered, except what its page already held. A hole in
 // between, or more held back than the bound, reads the log again.
 //
+// A member may join again, to resume from elsewhere or from now. If that fails,
+// its stream goes on as if it had not asked.
+//
 // # Users
 //
 // The connections of a user are the members of the user's room: there is no
@@ -20,8 +23,8 @@
 // # Locks
 //
 // Order: gate (first member and last member of a room: the broker's Subscribe
-// and Unsubscribe, in one order per room), shard.mu (which rooms or sessions
-// exist), room.mu (members), Session's lock, Conn's lock. No lock is held
-// while the hub waits for the pacer, and only a gate while it waits for the
-// broker.
+// and Unsubscribe, in one order per room), then either roomShard.mu (which
+// rooms exist), or room.mu (members), then sessionShard.mu (which sessions
+// exist), Session's lock, Conn's lock. No lock is held while the hub waits for
+// the pacer, and only a gate while it waits for the broker.
 package hub

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -86,7 +85,8 @@ func New(cfg Config, b broker.Broker, rule func(string) *policy.Room, p Pacer, w
 	return h
 }
 
-// Shutdown lets calls that wait for the pacer or the broker return.
+// Shutdown lets calls return that wait for the pacer, or to unsubscribe. Joins
+// end with their contexts.
 func (h *Hub) Shutdown() { h.cancel() }
 
 // Add registers a session.
@@ -186,6 +186,3 @@ func (h *Hub) find(name string) *room {
 	defer sh.mu.RUnlock()
 	return sh.byName[name]
 }
-
-// errGone is returned to a session that closed while it joined; nobody sees it.
-var errGone = errors.New("hub: the session is gone")

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
@@ -30,24 +31,27 @@ type Joined struct {
 
 // Join makes a session a member and queues the reply, then what it missed
 // after since (zero: nothing), then what comes live, without hole or
-// duplicate. Joining again resumes again. It may wait for the broker. Errors:
-// LimitExceeded, and those of the broker.
-func (h *Hub) Join(s *session.Session, name string, since wire.Position, reply func(Joined) wire.Event) error {
-	st, err := h.seat(s, name)
-	if err != nil {
+// duplicate. Joining again resumes again, or begins anew at the room's present
+// position; when that fails, the member misses nothing. It may wait for the
+// broker, within ctx. Errors: LimitExceeded, and those of the broker. A session
+// that is gone joins nothing, without an error.
+func (h *Hub) Join(
+	ctx context.Context, s *session.Session, name string, since wire.Position, reply func(Joined) wire.Event,
+) error {
+	st, err := h.seat(ctx, s, name)
+	if st == nil {
 		return err
 	}
 	for attempt := 1; ; attempt++ {
-		page, out, err := h.read(name, since)
+		page, out, err := h.read(ctx, name, since)
 		if err == nil && h.settle(st, page, out, reply) {
 			return nil
 		}
-		if err != nil || attempt == joinAttempts {
-			s.Stand(st)
-			h.stand(st, false)
-			if err == nil {
-				err = wire.NewError(wire.Unavailable, "the room is too busy to join")
-			}
+		if err == nil && attempt == joinAttempts {
+			err = wire.NewError(wire.Unavailable, "the room is too busy to join")
+		}
+		if err != nil {
+			h.giveUp(st)
 			return err
 		}
 		h.restarts.Add(1)
@@ -55,18 +59,18 @@ func (h *Hub) Join(s *session.Session, name string, since wire.Position, reply f
 }
 
 // seat returns the session's seat in the room, taken now if it had none, and
-// holding back what is delivered.
-func (h *Hub) seat(s *session.Session, name string) (*seat, error) {
+// holding back what is delivered; nil when the session is gone.
+func (h *Hub) seat(ctx context.Context, s *session.Session, name string) (*seat, error) {
 	if st, ok := s.SeatIn(name).(*seat); ok {
 		st.room.mu.Lock()
 		defer st.room.mu.Unlock()
 		if st.index < 0 {
-			return nil, errGone
+			return nil, nil
 		}
 		st.joining = &joining{}
 		return st, nil
 	}
-	r, err := h.enter(name)
+	r, err := h.enter(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -82,20 +86,44 @@ func (h *Hub) seat(s *session.Session, name string) (*seat, error) {
 		return st, nil
 	}
 	h.exit(r)
-	if err == nil {
-		err = errGone
-	}
 	return nil, err
 }
 
+// giveUp ends a join that failed. Who was a member before goes on, with what
+// was held back; if some of that is lost, the connection ends and resumes.
+func (h *Hub) giveUp(st *seat) {
+	if !h.restore(st) {
+		st.sess.Stand(st)
+		h.stand(st, false)
+	}
+}
+
+// restore reports whether the member of a failed join keeps its seat.
+func (h *Hub) restore(st *seat) bool {
+	r := st.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := st.joining
+	if j == nil || !st.entered {
+		return false
+	}
+	st.joining = nil
+	if j.restart || j.lost {
+		st.sess.Close(wire.Close{Code: wire.CloseTryAgainLater, Reason: "unavailable"})
+		return true
+	}
+	st.sess.SendFrames(st.frames(nil, j.held, h.slow(r.name), st.wants))
+	return true
+}
+
 // read reads what a joining member gets from the log.
-func (h *Hub) read(name string, since wire.Position) (broker.Page, Joined, error) {
+func (h *Hub) read(ctx context.Context, name string, since wire.Position) (broker.Page, Joined, error) {
 	out := Joined{Room: name, Asked: !since.IsZero()}
 	limit := 0
 	if out.Asked {
 		limit = broker.NoLimit
 	}
-	page, err := h.broker.History(h.ctx, name, since, limit)
+	page, err := h.broker.History(ctx, name, since, limit)
 	var refused *broker.InsufficientStateError
 	switch {
 	case errors.As(err, &refused):
@@ -131,32 +159,38 @@ func (h *Hub) settle(st *seat, page broker.Page, out Joined, reply func(Joined) 
 	}
 	j := st.joining
 	if j.restart {
-		st.joining = &joining{}
+		st.joining = &joining{lost: true}
 		return false
 	}
-	st.joining, st.epoch, st.from = nil, out.top.Epoch, out.top.Offset
+	entered, slow := st.entered, h.slow(r.name)
+	frames := make([]*wire.Frame, 0, 1+len(page.Publications)+len(j.held))
+	st.joining, st.entered, st.epoch, st.from = nil, true, out.top.Epoch, out.top.Offset
 	if h.presence(r.name) {
 		out.Members = h.membersLocked(r)
 	}
 	h.countJoin(out)
-	frames := make([]*wire.Frame, 0, 1+len(page.Publications)+len(j.held))
-	c, slow := st.sess.Codec(), h.slow(r.name)
-	frames = append(frames, c.Event(reply(out)))
-	for _, p := range page.Publications {
-		frames = append(frames, encode(c, p, slow))
-	}
-	for _, p := range j.held {
-		own := p.Origin == st.sess.ID()
-		if st.wants(p) && (!own || !p.NoEcho) {
-			frames = append(frames, encode(c, p, slow))
-		}
-	}
+	frames = append(frames, st.sess.Codec().Event(reply(out)))
+	frames = st.frames(frames, page.Publications, slow, nil)
+	frames = st.frames(frames, j.held, slow, st.wants)
 	st.sess.SendFrames(frames)
-	if !st.entered {
-		st.entered = true
+	if !entered {
 		h.enteredLocked(r, st)
 	}
 	return true
+}
+
+// frames appends what a member gets of publications: those that pass (nil:
+// all do), and not its own without echo.
+func (s *seat) frames(
+	to []*wire.Frame, pubs []*wire.Publication, slow wire.SlowPolicy, pass func(*wire.Publication) bool,
+) []*wire.Frame {
+	for _, p := range pubs {
+		silent := p.NoEcho && p.Origin == s.sess.ID()
+		if !silent && (pass == nil || pass(p)) {
+			to = append(to, encode(s.sess.Codec(), p, slow))
+		}
+	}
+	return to
 }
 
 func (h *Hub) countJoin(out Joined) {

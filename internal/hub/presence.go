@@ -48,28 +48,41 @@ func (g *grace) Expired() {
 	defer g.room.mu.Unlock()
 	if g.room.graces[g.user] == g {
 		delete(g.room.graces, g.user)
-		g.hub.announceLocked(g.room, wire.EventMemberLeft, g.user, nil)
+		if g.hub.tells(g.room) {
+			g.hub.announceLocked(g.room, wire.EventMemberLeft, g.user, nil)
+		}
 	}
 }
+
+// tells reports whether a room tells its members who comes and goes. Guarded
+// by room.mu.
+func (h *Hub) tells(r *room) bool { return len(r.members) <= presenceLimit && h.presence(r.name) }
 
 // membersLocked lists the users of a room. Guarded by room.mu.
 func (h *Hub) membersLocked(r *room) *Members {
 	if len(r.members) > presenceLimit {
 		return &Members{Count: len(r.members)}
 	}
-	users := h.usersLocked(r)
+	users := unique(r.usersLocked())
 	return &Members{Users: users, Count: len(users)}
 }
 
-// usersLocked returns the users of a room, sorted. Guarded by room.mu.
-func (h *Hub) usersLocked(r *room) []string {
+// usersLocked returns the users of a room, in no order and some repeated.
+// Guarded by room.mu.
+func (r *room) usersLocked() []string {
 	users := make([]string, 0, len(r.members)+len(r.graces))
 	for _, st := range r.members {
-		users = append(users, userOf(st.sess))
+		if st.entered {
+			users = append(users, userOf(st.sess))
+		}
 	}
 	for user := range r.graces {
 		users = append(users, user)
 	}
+	return users
+}
+
+func unique(users []string) []string {
 	slices.Sort(users)
 	return slices.Compact(users)
 }
@@ -81,8 +94,9 @@ func (h *Hub) Presence(name, after string) Page {
 		return Page{Users: []string{}}
 	}
 	r.mu.Lock()
-	users, count := h.usersLocked(r), len(r.members)
+	users, count := r.usersLocked(), len(r.members)
 	r.mu.Unlock()
+	users = unique(users) // not under the lock: a room may be very large
 	from, found := slices.BinarySearchFunc(users, after, cmp.Compare)
 	if found {
 		from++
@@ -97,23 +111,20 @@ func (h *Hub) Presence(name, after string) Page {
 
 // enteredLocked tells the others of a new member's user. Guarded by room.mu.
 func (h *Hub) enteredLocked(r *room, st *seat) {
-	if len(r.members) > presenceLimit || !h.presence(r.name) {
-		return
-	}
 	user := userOf(st.sess)
 	if g := r.graces[user]; g != nil {
 		h.wheel.Cancel(&g.timer)
 		delete(r.graces, user)
 		return
 	}
-	if !r.hasUser(user, st) {
+	if h.tells(r) && !r.hasUser(user, st) {
 		h.announceLocked(r, wire.EventMemberJoined, user, st)
 	}
 }
 
-// leftLocked tells the others that a user has gone, at once or after a grace.
-// Guarded by room.mu.
-func (h *Hub) leftLocked(r *room, s *session.Session, lost bool) {
+// leftLocked tells the others that a user has gone, at once or after a grace,
+// if they had been told of it. Guarded by room.mu.
+func (h *Hub) leftLocked(r *room, st *seat, lost bool) {
 	if len(r.members) == 0 {
 		for _, g := range r.graces {
 			h.wheel.Cancel(&g.timer)
@@ -121,8 +132,8 @@ func (h *Hub) leftLocked(r *room, s *session.Session, lost bool) {
 		r.graces = nil
 		return
 	}
-	user := userOf(s)
-	if len(r.members) > presenceLimit || user == "" || !h.presence(r.name) || r.hasUser(user, nil) {
+	user := userOf(st.sess)
+	if !st.entered || !h.tells(r) || r.hasUser(user, nil) {
 		return
 	}
 	if !lost || len(r.graces) >= presenceLimit {

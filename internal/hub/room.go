@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 
@@ -43,11 +44,12 @@ type joining struct {
 	held    []*wire.Publication
 	bytes   int
 	restart bool // the log must be read again
+	lost    bool // it was, and what had been held back is gone
 }
 
 // enter counts a seat to be taken in the room and returns once everything
 // published to it from now on is delivered.
-func (h *Hub) enter(name string) (*room, error) {
+func (h *Hub) enter(ctx context.Context, name string) (*room, error) {
 	sh := &h.rooms[h.shard(name)]
 	sh.mu.Lock()
 	if r := sh.byName[name]; r != nil && r.live {
@@ -73,7 +75,7 @@ func (h *Hub) enter(name string) (*room, error) {
 	if live {
 		return r, nil
 	}
-	if err := h.broker.Subscribe(h.ctx, name); err != nil {
+	if err := h.broker.Subscribe(ctx, name); err != nil {
 		h.dropLocked(sh, r)
 		return nil, err
 	}
@@ -153,7 +155,7 @@ func (h *Hub) stand(st *seat, lost bool) {
 	stood := r.stand(st)
 	if stood {
 		h.memberships.Add(-1)
-		h.leftLocked(r, st.sess, lost)
+		h.leftLocked(r, st, lost)
 	}
 	r.mu.Unlock()
 	if stood {

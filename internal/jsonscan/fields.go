@@ -61,7 +61,6 @@ func (f *Fields) Next() bool {
 // more steps over the bracket or comma before the next field; false at the
 // object's end.
 func (f *Fields) more() bool {
-	first := f.Value == nil
 	f.i = space(f.b, f.i)
 	if f.i >= len(f.b) {
 		f.err = ErrSyntax
@@ -69,16 +68,17 @@ func (f *Fields) more() bool {
 	}
 	c := f.b[f.i]
 	f.i = space(f.b, f.i+1)
-	switch {
-	case first && c == '{':
+	if f.Value == nil { // c is the bracket that Object saw
 		if f.i < len(f.b) && f.b[f.i] == '}' {
 			f.i++
 			return f.end()
 		}
 		return true
-	case !first && c == ',':
+	}
+	switch c {
+	case ',':
 		return true
-	case !first && c == '}':
+	case '}':
 		return f.end()
 	}
 	f.err = ErrSyntax

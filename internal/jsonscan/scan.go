@@ -47,7 +47,7 @@ func value(b []byte, i, depth int) (int, error) {
 			return i, ErrDepth
 		}
 		return container(b, i, depth)
-	case c == '-' || c >= '0' && c <= '9':
+	case c == '-' || digit(c):
 		return number(b, i)
 	default:
 		return literal(b, i)
@@ -174,7 +174,7 @@ func escape(b []byte) int {
 }
 
 func hex(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+	return digit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
 // number skips the number that begins at i.
@@ -194,14 +194,15 @@ func number(b []byte, i int) (int, error) {
 		}
 		i += 1 + n
 	}
-	if i < len(b) && b[i]|0x20 == 'e' {
-		return exponent(b, i+1)
-	}
-	return i, nil
+	return exponent(b, i)
 }
 
+// exponent skips the exponent that may begin at i.
 func exponent(b []byte, i int) (int, error) {
-	if i < len(b) && (b[i] == '+' || b[i] == '-') {
+	if i >= len(b) || b[i]|0x20 != 'e' {
+		return i, nil
+	}
+	if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 		i++
 	}
 	n := digits(b[i:])
@@ -213,11 +214,13 @@ func exponent(b []byte, i int) (int, error) {
 
 func digits(b []byte) int {
 	n := 0
-	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+	for n < len(b) && digit(b[n]) {
 		n++
 	}
 	return n
 }
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // literal skips true, false or null at i.
 func literal(b []byte, i int) (int, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 )
 
 // MaxDocumentBytes bounds a policy document.
@@ -15,7 +16,7 @@ const MaxDocumentBytes = 1 << 20
 
 // Document is a policy as users write it.
 type Document struct {
-	Version int        `yaml:"version"` // 1
+	Version Whole      `yaml:"version"` // 1
 	Rooms   []RoomRule `yaml:"rooms"`
 }
 
@@ -32,8 +33,20 @@ type RoomRule struct {
 
 // History says what a room keeps.
 type History struct {
-	Size int    `yaml:"size"` // publications, 0 to MaxHistorySize
+	Size Whole  `yaml:"size"` // publications, 0 to MaxHistorySize
 	Age  string `yaml:"age"`  // Go duration up to MaxHistoryAge; absent: no bound
+}
+
+// Whole is an int that a document writes as one: the YAML library would read
+// 0.9 as 0 and "10" as 10.
+type Whole int
+
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (w *Whole) UnmarshalYAML(node ast.Node) error {
+	if _, ok := node.(*ast.IntegerNode); !ok {
+		return &yaml.SyntaxError{Token: node.GetToken(), Message: "must be a whole number"}
+	}
+	return yaml.NodeToValue(node, (*int)(w))
 }
 
 // The levels that Default knows (SECURITY_LEVEL).
@@ -68,14 +81,25 @@ func Parse(data []byte) (*Policy, error) {
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	var doc Document
-	switch err := dec.Decode(&doc); {
+	switch err := decode(dec, &doc); {
 	case errors.Is(err, io.EOF):
 		return nil, errors.New("policy: the document is empty")
 	case err != nil:
 		return nil, fmt.Errorf("policy: %s", yaml.FormatError(err, false, true))
 	}
-	if err := dec.Decode(new(Document)); !errors.Is(err, io.EOF) {
+	if err := decode(dec, new(Document)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("policy: more than one YAML document")
 	}
 	return Compile(doc)
+}
+
+// decode reads the next document. The library panics on some malformed ones
+// ("rooms: !x 1"), and a broken file must not end a gateway that reloads it.
+func decode(dec *yaml.Decoder, doc *Document) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the document is not YAML that can be read")
+		}
+	}()
+	return dec.Decode(doc)
 }

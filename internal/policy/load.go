@@ -17,6 +17,12 @@ type Config struct {
 	File string `env:"POLICY_FILE"`
 }
 
+// Level names the embedded policy that stands in for a missing file.
+type Level string
+
+// Reloads brings wishes to read the file again, such as SIGHUP.
+type Reloads <-chan os.Signal
+
 // Load reads and compiles a file, or without one the level's embedded
 // document. It also returns where the policy comes from, for the log.
 func Load(file, level string) (*Policy, string, error) {
@@ -49,7 +55,7 @@ func readFile(path string) ([]byte, error) {
 type Reloader struct {
 	file    string
 	live    *Live
-	reloads <-chan os.Signal
+	reloads Reloads
 	log     *zap.Logger
 }
 
@@ -59,7 +65,7 @@ const pollEvery = 2 * time.Second
 
 // NewReloader makes a reloader. A receive from reloads (SIGHUP) reads the file
 // at once; it may be nil.
-func NewReloader(file string, live *Live, reloads <-chan os.Signal, log *zap.Logger) *Reloader {
+func NewReloader(file string, live *Live, reloads Reloads, log *zap.Logger) *Reloader {
 	return &Reloader{file, live, reloads, log}
 }
 
@@ -74,6 +80,10 @@ func (r *Reloader) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.reloads:
+			if r.file == "" {
+				r.log.Info("nothing to reload: the policy is the embedded one")
+				continue
+			}
 			seen = r.stamp()
 			r.reload()
 		case <-tick.C:

@@ -65,7 +65,7 @@ func (h *History) retention() (broker.Retention, error) {
 			faults = append(faults, errors.New("history age without a size keeps nothing"))
 		}
 	}
-	return broker.Retention{Size: h.Size, Age: age}, errors.Join(faults...)
+	return broker.Retention{Size: int(h.Size), Age: age}, errors.Join(faults...)
 }
 
 // choice is one word of a setting and what it means.

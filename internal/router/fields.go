@@ -20,7 +20,7 @@ var (
 	errString       = wire.NewError(wire.InvalidMessage, `a field of "data" wants a string`)
 	errBool         = wire.NewError(wire.InvalidMessage, `a field of "data" wants true or false`)
 	errPosition     = wire.NewError(wire.InvalidMessage, `"since" is a position as "pos" gave it`)
-	errSince        = wire.NewError(wire.InvalidMessage, `"since" is an object of positions by room`)
+	errSince        = wire.NewError(wire.InvalidMessage, `"since" is an object of positions by room, each room once`)
 )
 
 // fields calls f for every field of an object. A missing object has none.
@@ -131,10 +131,11 @@ func parseSince(raw []byte) (positions, error) {
 		if err := position(o.Value, &pos); err != nil {
 			return nil, err
 		}
-		if len(out) == maxSince || !wire.ValidRoom(string(o.Key)) {
+		room := string(o.Key)
+		if _, twice := out[room]; twice || len(out) == maxSince || !wire.ValidRoom(room) {
 			return nil, errSince
 		}
-		out[string(o.Key)] = pos
+		out[room] = pos
 	}
 	if o.Err() != nil {
 		return nil, errSince

@@ -42,6 +42,8 @@ func (r *Router) authenticate(s *session.Session, req *wire.Request) bool {
 
 // verify checks a token and gives the session the identity that it proves.
 func (r *Router) verify(s *session.Session, id []byte, token string, since positions) {
+	// The client has kept the deadline; from here on it is the verifier's time.
+	r.wheel.Cancel(&s.Timer)
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.AuthDeadline)
 	defer cancel()
 	identity, err := r.verifier.Verify(ctx, token, s.Peer())
@@ -49,36 +51,39 @@ func (r *Router) verify(s *session.Session, id []byte, token string, since posit
 	switch {
 	case err != nil:
 		r.fail(s, id, err)
-		if old == nil && wire.IsCode(err, wire.Unauthenticated) && s.Refuse() {
-			s.Close(wire.Close{Code: wire.CloseUnauthenticated, Reason: "unauthenticated"})
+		if old == nil {
+			r.unverified(s, err)
 		}
 	case old == nil:
-		r.welcome(s, id, &identity, since)
+		r.welcome(s, &identity, since, authenticatedEvent(id, &identity))
 	case old.UserID == identity.UserID:
-		if s.Identify(old, &identity) {
-			s.Send(authenticatedEvent(id, &identity))
-		}
+		s.Identify(old, &identity, authenticatedEvent(id, &identity))
 	case old.Guest && s.Seats() <= 1:
 		r.hub.Leave(s, s.OwnRoom())
-		r.welcome(s, id, &identity, since)
+		r.welcome(s, &identity, since, authenticatedEvent(id, &identity))
 	default:
 		r.fail(s, id, wire.NewError(wire.Forbidden, "the connection belongs to another user; open another one"))
 	}
 }
 
-// welcome gives a session its identity and its user's room. With a request id
-// it replies to it first.
-func (r *Router) welcome(s *session.Session, id []byte, identity *auth.Identity, since positions) {
-	if !s.Identify(s.Identity(), identity) {
+// unverified ends a session whose only token is not accepted. One whose token
+// could not be checked may try again, within another deadline.
+func (r *Router) unverified(s *session.Session, err error) {
+	if !wire.IsCode(err, wire.Unauthenticated) {
+		r.await(s, wire.NewError(wire.Unavailable, "no credential could be verified in time"))
+	} else if s.Refuse() {
+		s.Close(closeFor(wire.Unauthenticated))
+	}
+}
+
+// welcome gives a session its identity and its user's room, behind what the
+// client is told first.
+func (r *Router) welcome(s *session.Session, identity *auth.Identity, since positions, first ...wire.Event) {
+	if !s.Identify(s.Identity(), identity, append(first, r.connectedEvent(s, identity))...) {
 		return
 	}
-	r.wheel.Cancel(&s.Timer)
-	if id != nil {
-		s.Send(authenticatedEvent(id, identity))
-	}
-	s.Send(r.connectedEvent(s, identity))
-	room := wire.UserRoom(identity.UserID)
-	err := r.hub.Join(s, room, since[room], func(j hub.Joined) wire.Event { return joinedEvent(nil, j, r.keeps(room)) })
+	room := s.OwnRoom()
+	err := r.hub.Join(r.ctx, s, room, since[room], func(j hub.Joined) wire.Event { return joinedEvent(nil, j, r.keeps(room)) })
 	if err != nil {
 		// Without its room a session would lose what is sent to its user.
 		r.log.Warn("user room not joined", zap.String("connection", s.ID()), zap.Error(err))

@@ -31,7 +31,7 @@ func (r *Router) publish(s *session.Session, req *wire.Request) bool {
 	echo := true
 	err := fields(req.Data, func(key string, value []byte) error { return publishField(&p, &echo, key, value) })
 	if err == nil {
-		err = r.admit(s, &p)
+		p.Retention, err = r.admit(s, &p)
 	}
 	if err == nil && !r.publishes.enter() {
 		err = errDraining
@@ -43,28 +43,24 @@ func (r *Router) publish(s *session.Session, req *wire.Request) bool {
 	p.Data = bytes.Clone(p.Data)
 	p.Origin = s.ID()
 	p.Publisher = "user/" + s.Identity().UserID
-	p.Retention = r.rule(p.Room).Retention
 	p.Position.Nonce = newNonce()
 	under := &session.Publish{Nonce: p.Position.Nonce, Room: p.Room, ID: bytes.Clone(req.ID)}
 	s.BeginPublish(under)
 	if r.local != nil {
 		pos, err := r.local.TryPublish(p)
 		if !errors.Is(err, broker.ErrWouldBlock) {
-			r.publishes.leave()
 			return r.published(s, under, pos, err)
 		}
 	}
 	if r.begin(s, func() { r.publishSoon(s, under, p) }) {
 		return false
 	}
-	r.publishes.leave()
 	return r.published(s, under, wire.Position{}, errShutdown)
 }
 
 // publishSoon is the part of a publish that may wait.
 func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication) {
 	pos, err := r.publishWithin(r.ctx, p)
-	r.publishes.leave()
 	r.published(s, under, pos, err)
 }
 
@@ -87,30 +83,32 @@ func publishField(p *broker.Publication, echo *bool, key string, value []byte) e
 	return errUnknownField
 }
 
-// admit checks a client's publish.
-func (r *Router) admit(s *session.Session, p *broker.Publication) error {
+// admit checks a client's publish and returns how the room keeps it. The rule
+// is looked up once: the policy may be replaced at any time.
+func (r *Router) admit(s *session.Session, p *broker.Publication) (broker.Retention, error) {
 	if p.Room == "" {
-		return errRoomName
+		return broker.Retention{}, errRoomName
 	}
 	if err := wire.CheckPublishable(p.Event); err != nil {
-		return err
+		return broker.Retention{}, err
 	}
-	if !r.mayPublish(s, p.Room) {
-		return errForbidden
+	rule := r.rule(p.Room)
+	if !r.mayPublish(s, p.Room, rule) {
+		return broker.Retention{}, errForbidden
 	}
-	return nil
+	return rule.Retention, nil
 }
 
-// published ends a publish, unless its delivery has.
+// published ends a publish, unless its delivery has. The publish leaves the
+// gate with its reply: who holds the gate closes connections next.
 func (r *Router) published(s *session.Session, under *session.Publish, pos wire.Position, err error) bool {
-	if err == nil {
-		r.stats.published.Add(1)
-	}
+	defer r.publishes.leave()
 	mine := func(p *session.Publish) bool { return p == under }
-	if err != nil {
-		s.DropPublish(mine)
+	if err != nil && s.DropPublish(mine) {
 		return r.fail(s, under.ID, err)
 	}
+	// Stored, whatever the broker's answer says, if the delivery has replied.
+	r.stats.published.Add(1)
 	s.EndPublish(mine, func(p *session.Publish) wire.Event { return hub.Published(p, pos) })
 	return true
 }

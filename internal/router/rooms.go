@@ -33,23 +33,22 @@ func (r *Router) mayJoin(s *session.Session, room string) bool {
 	if wire.IsUserRoom(room) {
 		return wire.OwnsRoom(s.OwnRoom(), room)
 	}
-	return r.allows(s, room, func(p *policy.Room) policy.Who { return p.Join })
-}
-
-// mayPublish tells whether the policy lets a session publish to a room.
-func (r *Router) mayPublish(s *session.Session, room string) bool {
-	if wire.IsUserRoom(room) && !wire.OwnsRoom(s.OwnRoom(), room) {
-		return false
-	}
-	return r.allows(s, room, func(p *policy.Room) policy.Who { return p.Publish })
-}
-
-func (r *Router) allows(s *session.Session, room string, who func(*policy.Room) policy.Who) bool {
 	rule := r.rule(room)
-	if rule == nil {
+	return rule != nil && r.among(s, room, rule.Join)
+}
+
+// mayPublish tells whether a room's rule, nil without one, lets a session
+// publish to it.
+func (r *Router) mayPublish(s *session.Session, room string, rule *policy.Room) bool {
+	if rule == nil || wire.IsUserRoom(room) && !wire.OwnsRoom(s.OwnRoom(), room) {
 		return false
 	}
-	switch who(rule) {
+	return r.among(s, room, rule.Publish)
+}
+
+// among tells whether a session is one of those who may.
+func (r *Router) among(s *session.Session, room string, who policy.Who) bool {
+	switch who {
 	case policy.Anyone:
 		return true
 	case policy.Authenticated:
@@ -85,7 +84,7 @@ func (r *Router) joinRoom(s *session.Session, req *wire.Request) bool {
 	}
 	return r.soon(s, id, func() {
 		reply := func(j hub.Joined) wire.Event { return joinedEvent(id, j, r.keeps(room)) }
-		if err := r.hub.Join(s, room, since, reply); err != nil {
+		if err := r.hub.Join(r.ctx, s, room, since, reply); err != nil {
 			r.fail(s, id, err)
 		}
 	})

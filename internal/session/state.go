@@ -22,27 +22,38 @@ func (s *Session) OwnRoom() string {
 }
 
 // Identify gives the session an identity if it still has the one given as old
-// (nil: none). It returns false when that has changed or the session is gone.
-func (s *Session) Identify(old, identity *auth.Identity) bool {
+// (nil: none), and says so with events that precede whatever else is sent to
+// the identity. It returns false when that has changed or the session is gone.
+func (s *Session) Identify(old, identity *auth.Identity, say ...wire.Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.identity != old {
 		return false
 	}
 	s.identity, s.ownRoom = identity, wire.UserRoom(identity.UserID)
+	for _, e := range say {
+		s.Send(e)
+	}
 	return true
 }
 
 // Refuse marks a session that has no identity as gone: Identify fails from now
-// on. It reports false when the session has an identity.
+// on. It reports false when the session has an identity or is gone already.
 func (s *Session) Refuse() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.identity != nil {
+	if s.identity != nil || s.closed {
 		return false
 	}
 	s.closed = true
 	return true
+}
+
+// Gone tells whether the session was refused or has closed.
+func (s *Session) Gone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // Sit adds a seat. It returns LimitExceeded at limit seats, and false without
@@ -125,11 +136,14 @@ func (s *Session) EndPublish(match func(*Publish) bool, reply func(*Publish) wir
 	}
 }
 
-// DropPublish ends a publish without a reply.
-func (s *Session) DropPublish(match func(*Publish) bool) {
+// DropPublish ends a publish without a reply. It reports false when somebody
+// else has ended it: then it was replied to.
+func (s *Session) DropPublish(match func(*Publish) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.publish != nil && match(s.publish) {
-		s.publish = nil
+	if s.publish == nil || !match(s.publish) {
+		return false
 	}
+	s.publish = nil
+	return true
 }

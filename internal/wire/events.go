@@ -22,7 +22,7 @@ const (
 	EventPong          = "pong"
 	EventMemberJoined  = "member_joined"
 	EventMemberLeft    = "member_left"
-	EventTokenExpiring = "token_expiring"
+	EventTokenExpiring = "token_expiring" //nolint:gosec // no credential
 	EventGap           = "gap"
 	EventReconnect     = "reconnect"
 )

@@ -45,15 +45,15 @@ func NewFrame(op Op, buf []byte) *Frame {
 func putHeader(buf []byte, first byte, n int) int {
 	switch {
 	case n < 126:
-		buf[headerSpace-2], buf[headerSpace-1] = first, byte(n)
+		buf[headerSpace-2], buf[headerSpace-1] = first, byte(n) //nolint:gosec // bounded by the case
 		return headerSpace - 2
 	case n < 1<<16:
 		buf[headerSpace-4], buf[headerSpace-3] = first, 126
-		binary.BigEndian.PutUint16(buf[headerSpace-2:], uint16(n)) //nolint:gosec // bounded by the case
+		binary.BigEndian.PutUint16(buf[headerSpace-2:], uint16(n))
 		return headerSpace - 4
 	default:
 		buf[0], buf[1] = first, 127
-		binary.BigEndian.PutUint64(buf[2:], uint64(n)) //nolint:gosec // a length
+		binary.BigEndian.PutUint64(buf[2:], uint64(n))
 		return 0
 	}
 }

@@ -44,7 +44,8 @@ type Publication struct {
 	Event string
 	Data  []byte // raw JSON
 
-	// Position is set by the broker; Offset 0 in rooms without history. The
+	// Position is set by the broker; Offset 0 in rooms without history, where
+	// only the nonce is kept, for the publisher to know its own copy by. The
 	// publisher makes Position.Nonce before its first attempt, so that a
 	// retry of the same attempt is recognised.
 	Position Position

@@ -75,7 +75,8 @@ func parse48(s string) (uint64, error) {
 	if len(s) != 8 {
 		return 0, errPosition
 	}
-	if _, err := base64.RawURLEncoding.Strict().Decode(raw[2:], []byte(s)); err != nil {
+	// The decoder skips line breaks; then there are fewer than six bytes.
+	if n, err := base64.RawURLEncoding.Strict().Decode(raw[2:], []byte(s)); err != nil || n != 6 {
 		return 0, errPosition
 	}
 	return binary.BigEndian.Uint64(raw[:]), nil

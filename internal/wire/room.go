@@ -60,7 +60,7 @@ func OwnsRoom(ownRoom, room string) bool {
 
 func userByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-		c == '_' || c == '.' || c == '@' || c == '-'
+		strings.IndexByte("_.@-", c) >= 0
 }
 
 // Everyone is the name under which a publication to all connections travels.

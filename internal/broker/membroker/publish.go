@@ -111,19 +111,22 @@ func (s *shard) publish(p *broker.Publication, t *ticket, hash uint64) verdict {
 	r = s.open(p.Room, hash)
 	pub := new(wire.Publication)
 	*pub = p.Publication
-	pub.Room, pub.Time, pub.Position = r.name, now.UnixMilli(), wire.Position{}
+	pub.Room, pub.Time = r.name, now.UnixMilli()
+	pub.Position = wire.Position{Nonce: p.Position.Nonce & wire.Bits48} // the publisher knows it by it
+	var pos wire.Position
 	if p.Retention.Keeps() {
 		s.store(r, pub, p, since)
+		pos = pub.Position
 	} else if r.kept {
 		// What is not kept must not pass for what is.
 		s.forget(r, reasonEpoch)
 	}
 	s.enqueue(r, item{pub: pub})
 	if t.keyed {
-		s.remember(t, pub.Position, since)
+		s.remember(t, pos, since)
 	}
 	s.count.published++
-	return verdict{pos: pub.Position}
+	return verdict{pos: pos}
 }
 
 // repeated answers a publish that was already taken, by key or by nonce.

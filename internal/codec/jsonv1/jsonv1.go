@@ -71,6 +71,9 @@ func event(req *wire.Request, value []byte) error {
 	if req.Event != "" {
 		return errField
 	}
+	if req.Event = builtIn(value); req.Event != "" {
+		return nil
+	}
 	name, ok := jsonscan.Unquote(value)
 	if !ok || name == "" || len(name) > wire.MaxEventName {
 		return errNoEvent
@@ -79,24 +82,49 @@ func event(req *wire.Request, value []byte) error {
 	return nil
 }
 
+// builtIn returns the name of an event that every client sends, so that none
+// is allocated for it, or "".
+func builtIn(value []byte) string {
+	switch string(value) {
+	case `"` + wire.EventAuthenticate + `"`:
+		return wire.EventAuthenticate
+	case `"` + wire.EventJoinRoom + `"`:
+		return wire.EventJoinRoom
+	case `"` + wire.EventLeaveRoom + `"`:
+		return wire.EventLeaveRoom
+	case `"` + wire.EventPublish + `"`:
+		return wire.EventPublish
+	case `"` + wire.EventHistory + `"`:
+		return wire.EventHistory
+	case `"` + wire.EventPresence + `"`:
+		return wire.EventPresence
+	case `"` + wire.EventPing + `"`:
+		return wire.EventPing
+	}
+	return ""
+}
+
 func requestID(req *wire.Request, value []byte) error {
 	if req.ID != nil {
 		return errField
 	}
-	switch c := value[0]; {
-	case c == '"':
-		if len(value) < 3 || len(value) > MaxID+2 {
-			return errRequest
-		}
-	case c == '-' || c >= '0' && c <= '9':
-		if _, err := strconv.ParseInt(string(value), 10, 64); err != nil {
-			return errRequest
-		}
-	default:
+	if !validID(value) {
 		return errRequest
 	}
 	req.ID = value
 	return nil
+}
+
+// validID reports whether a JSON value may be an id.
+func validID(value []byte) bool {
+	if value[0] == '"' {
+		return len(value) > 2 && len(value) <= MaxID+2
+	}
+	if len(value) > len("-9223372036854775808") {
+		return false
+	}
+	_, err := strconv.ParseInt(string(value), 10, 64)
+	return err == nil
 }
 
 // Event implements codec.Codec.

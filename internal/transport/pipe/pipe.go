@@ -213,7 +213,7 @@ func (c *Client) closedLocked() {
 // helpLocked runs f on a goroutine that Wait waits for.
 func (c *Client) helpLocked(f func()) {
 	c.helpers++
-	go func() {
+	go func() { // ends with f
 		f()
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -3,6 +3,7 @@ package ws
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,7 +23,7 @@ func (s *Server) Accept(req transport.Request) error {
 	defer s.helpers.Done()
 	if req.R.ContentLength != 0 || len(req.R.TransferEncoding) > 0 {
 		s.refuse(req.W, http.StatusBadRequest, "an upgrade has no body")
-		return fmt.Errorf("accept websocket: request with a body")
+		return errors.New("accept websocket: request with a body")
 	}
 	w := &hijackWriter{ResponseWriter: req.W}
 	if err := s.handshake(w, req); err != nil {

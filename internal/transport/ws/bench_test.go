@@ -165,5 +165,5 @@ func memory() (heap, rss int64) {
 		pages, _ := strconv.ParseInt(fields[1], 10, 64)
 		rss = pages * int64(os.Getpagesize())
 	}
-	return int64(m.HeapAlloc), rss //nolint:gosec // a size
+	return int64(m.HeapAlloc), rss
 }

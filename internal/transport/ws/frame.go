@@ -232,7 +232,7 @@ func extend(h header, b []byte, n int, least uint64) (header, bool, *fault) {
 	case v > 1<<30:
 		return h, false, &fault{wire.CloseTooBig, "message too big"}
 	}
-	h.length = int(v) //nolint:gosec // bounded above
+	h.length = int(v)
 	return h, len(b) >= h.size, nil
 }
 

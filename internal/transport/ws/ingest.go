@@ -63,7 +63,7 @@ func (c *conn) ingest(data []byte, own bool) verdict {
 		v = c.handle(u)
 		fresh = fresh || !c.framer.open()
 	}
-	if v == readEnd || v == readMute || c.failed.Load() {
+	if v.last() || c.failed.Load() {
 		c.in = nil
 		c.partial(false, true)
 		return v

@@ -42,7 +42,7 @@ func newPoller(t *table, workers int) (*poller, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("epoll set: %w", err)
 	}
-	file := os.NewFile(uintptr(fd), "epoll") //nolint:gosec // a descriptor
+	file := os.NewFile(uintptr(fd), "epoll")
 	raw, err := file.SyscallConn()
 	if err != nil {
 		_ = file.Close()
@@ -72,7 +72,7 @@ func (p *poller) work() {
 	for {
 		n := 0
 		err := p.raw.Read(func(fd uintptr) bool {
-			n = pollNow(int(fd), events) //nolint:gosec // a descriptor
+			n = pollNow(int(fd), events)
 			return n != 0
 		})
 		if err != nil || n < 0 {
@@ -212,16 +212,16 @@ func (s *fdSocket) write(segs [][]byte) (int, error) {
 func (s *fdSocket) writev(segs [][]byte) (int, unix.Errno) {
 	if len(segs) == 1 {
 		p := segs[0]
-		n, _, err := unix.Syscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // see unix.Write
-		return int(n), err                                                                                                      //nolint:gosec // a length
+		n, _, err := unix.Syscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		return int(n), err
 	}
 	var iov [batchSlices]unix.Iovec
 	for i, p := range segs {
 		iov[i].Base = unsafe.SliceData(p)
 		iov[i].SetLen(len(p))
 	}
-	n, _, err := unix.Syscall(unix.SYS_WRITEV, uintptr(s.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(segs))) //nolint:gosec // see unix.Writev
-	return int(n), err                                                                                              //nolint:gosec // a length
+	n, _, err := unix.Syscall(unix.SYS_WRITEV, uintptr(s.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(segs)))
+	return int(n), err
 }
 
 func (s *fdSocket) arm(c *conn, read, write bool) error {

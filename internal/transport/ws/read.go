@@ -22,6 +22,9 @@ const (
 	readEnd                 // the connection is dead
 )
 
+// last reports whether nothing will be read again.
+func (v verdict) last() bool { return v == readMute || v == readEnd }
+
 // serveAlone has the reader's part on a goroutine of its own: always in
 // goroutine mode, after Resume and after an upgrade with bytes in parked mode.
 func (c *conn) serveAlone() {

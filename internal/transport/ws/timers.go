@@ -109,12 +109,13 @@ func (c *conn) nextLocked(now time.Duration) time.Duration {
 	if c.dead {
 		return never
 	}
-	next := never
-	if c.closing {
+	var next time.Duration
+	switch {
+	case c.closing:
 		next = c.closeBy
-	} else if c.pinged != 0 {
+	case c.pinged != 0:
 		next = c.pinged + cfg.HeartbeatTimeout
-	} else {
+	default:
 		next = time.Duration(c.heard.Load()) + c.intervalLocked()
 	}
 	if c.stalledLocked() {
@@ -130,6 +131,6 @@ func (c *conn) nextLocked(now time.Duration) time.Duration {
 // connections made together do not stay together.
 func (c *conn) intervalLocked() time.Duration {
 	const steps = 1 << 10
-	jitter := time.Duration(c.gen*2654435761>>22) - steps/2 // Fibonacci hashing
-	return c.srv.cfg.HeartbeatInterval + c.srv.cfg.HeartbeatInterval/10*jitter/(steps/2)
+	jitter := int64(c.gen*2654435761>>22) - steps/2 // Fibonacci hashing
+	return c.srv.cfg.HeartbeatInterval + c.srv.cfg.HeartbeatInterval/10*time.Duration(jitter)/(steps/2)
 }

@@ -121,7 +121,7 @@ func churn(t *testing.T, r *rig, id string) {
 		t.Error(err)
 		return
 	}
-	defer nc.Close()
+	defer func() { _ = nc.Close() }()
 	_ = nc.SetDeadline(time.Now().Add(patience))
 	if _, err := nc.Write(append([]byte(upgrade+"\r\n"), text(id)...)); err != nil {
 		t.Error(err)
