@@ -35,8 +35,8 @@ func CapacityOf(wished int, descriptors uint64, memory int64) Capacity {
 }
 
 func clampInt(n uint64) int {
-	const most = 1 << 40     // RLIM_INFINITY and the like
-	return int(min(n, most)) //nolint:gosec // bounded
+	const most = 1 << 40 // RLIM_INFINITY and the like
+	return int(min(n, most))
 }
 
 // Descriptors is how many files the process may open. Go has raised the soft

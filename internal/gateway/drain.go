@@ -79,7 +79,7 @@ func (g *Gateway) settle(ctx context.Context) {
 // the window, or over less when they are few.
 func (g *Gateway) release(ctx context.Context) error {
 	all := g.parts.Hub.Sessions()
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // no secret
 	window := min(g.cfg.DrainWindow, time.Duration(len(all))*drainPace)
 	turns := int(window/drainTick) + 1
 	told := 0

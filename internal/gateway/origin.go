@@ -96,7 +96,7 @@ var (
 // parseOrigin reads an origin (RFC 6454 section 7): no path, no userinfo.
 func parseOrigin(s string) (origin, error) {
 	scheme, rest, ok := strings.Cut(strings.ToLower(strings.TrimSpace(s)), "://")
-	if !ok || scheme == "" || rest == "" || strings.ContainsAny(rest, "/?#@ \\") {
+	if !ok || strings.ContainsAny(rest, "/?#@ \\") {
 		return origin{}, errOriginForm
 	}
 	u, err := url.Parse(scheme + "://" + strings.Replace(rest, "*.", "wildcard.", 1))
@@ -109,6 +109,11 @@ func parseOrigin(s string) (origin, error) {
 	} else if _, err := strconv.ParseUint(o.port, 10, 16); err != nil {
 		return origin{}, errOriginForm
 	}
+	return o.withWild(rest)
+}
+
+// withWild reads the wildcard of an origin that was written as rest.
+func (o origin) withWild(rest string) (origin, error) {
 	if strings.HasPrefix(rest, "*.") {
 		o.wild, o.host = true, strings.TrimPrefix(o.host, "wildcard.")
 	}

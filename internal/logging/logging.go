@@ -64,6 +64,6 @@ func encoder(format string, terminal bool) zapcore.Encoder {
 
 // Terminal tells whether somebody sees what is written to f.
 func Terminal(f *os.File) bool {
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ) //nolint:gosec // a descriptor fits an int
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	return err == nil
 }

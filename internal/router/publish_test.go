@@ -443,7 +443,12 @@ func TestARoomThatBeginsToKeepHistory(t *testing.T) {
 			`{"event":"one","room":"live:a","data":{"n":1}}`, `{"event":"two","room":"live:a","offset":1,"pos":_,"data":{"n":2}}`)
 		b.expect(`{"event":"one",…`, `{"event":"two",…`)
 		r.live.Set(parse(t, rooms))
-		a.ask(publish(3, "live:a", "three", ""), `{"event":"published","id":3,"data":{"room":"live:a"}}`,
+		stop = make(chan struct{}) // the gap may else come before the reply
+		r.slow.stall(stop)
+		a.say(publish(3, "live:a", "three", ""))
+		close(stop)
+		synctest.Wait()
+		a.expect(`{"event":"published","id":3,"data":{"room":"live:a"}}`,
 			`{"event":"gap","data":{"room":"live:a","reason":"epoch_changed","from":1,"offset":0,"pos":_}}`, `{"event":"three","room":"live:a","data":{"n":3}}`)
 		b.expect(`{"event":"gap",…`, `{"event":"three",…`)
 	})

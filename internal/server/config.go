@@ -48,14 +48,18 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("ADMIN_API_KEYS: key %d has fewer than %d bytes", i+1, minKey))
 		}
 	}
-	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
-		faults = append(faults, errors.New("TLS_CERT_FILE and TLS_KEY_FILE: set both or neither"))
-	} else if c.TLS() {
-		if _, err := loadCertificate(c.TLSCertFile, c.TLSKeyFile); err != nil {
-			faults = append(faults, err)
-		}
+	return errors.Join(append(faults, c.checkTLS())...)
+}
+
+func (c Config) checkTLS() error {
+	switch {
+	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
+		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE: set both or neither")
+	case !c.TLS():
+		return nil
 	}
-	return errors.Join(faults...)
+	_, err := loadCertificate(c.TLSCertFile, c.TLSKeyFile)
+	return err
 }
 
 // TLS tells whether the public port speaks TLS.

@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -317,8 +316,7 @@ func TestAServerThatEndsByItselfIsReported(t *testing.T) {
 }
 
 type brokenListener struct {
-	err  error
-	once sync.Once
+	err error
 }
 
 func (l *brokenListener) Accept() (net.Conn, error) { return nil, l.err }

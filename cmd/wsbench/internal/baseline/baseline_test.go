@@ -13,7 +13,7 @@ func TestBatchesAreFramesInOrder(t *testing.T) {
 	const perBatch = 32
 	r := newRing(100, perBatch)
 	seq := uint64(0)
-	for n := uint64(0); n < 3; n++ {
+	for n := range uint64(3) {
 		r.begin(1)
 		for b := r.slots[n%slots].buf; len(b) > 0; {
 			_, payload, size, err := frame.Next(b)

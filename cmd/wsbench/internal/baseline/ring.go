@@ -58,7 +58,7 @@ func (r *ring) begin(n int) {
 	now := r.clock.UnixNano() + int64(time.Since(r.clock))
 	r.ends = r.ends[:0]
 	for i := range r.perBatch {
-		seq := r.head*uint64(r.perBatch) + uint64(i) + 1 //nolint:gosec // small
+		seq := r.head*uint64(r.perBatch) + uint64(i) + 1
 		r.text = fmt.Appendf(r.text[:0], `{"event":%q,"room":%q,"data":`, gwproto.Event, room)
 		r.text = gwproto.AppendBody(r.text, gwproto.Body{Seq: seq, Sent: now}, r.dataSize)
 		r.text = fmt.Appendf(r.text, `,"offset":%d,"pos":"%s.%d.%s"}`, seq, r.filler, seq, r.filler)
@@ -110,7 +110,7 @@ func appendFrame(dst, payload []byte) []byte {
 	case n < 126:
 		dst = append(dst, frame.Fin|frame.Text, byte(n))
 	case n < 1<<16:
-		dst = append(dst, frame.Fin|frame.Text, 126, byte(n>>8), byte(n))
+		dst = append(dst, frame.Fin|frame.Text, 126, byte(n>>8), byte(n)) //nolint:gosec // two bytes of the length
 	default:
 		dst = binary.BigEndian.AppendUint64(append(dst, frame.Fin|frame.Text, 127), uint64(n))
 	}

@@ -96,19 +96,27 @@ func (s *server) run(stdout io.Writer) error {
 		case m != quiet && s.advance(m == writing):
 			timeout = 0
 		case m == stopping && s.batch.open == 0:
-			if _, err := fmt.Fprintln(stdout, s.batch.head*uint64(s.batch.perBatch)); err != nil {
+			if _, err := fmt.Fprintln(stdout, s.batch.head*uint64(s.batch.perBatch)); err != nil { //nolint:gosec // small
 				return err
 			}
 			s.mode.CompareAndSwap(stopping, quiet)
 		}
-		n, err := unix.EpollWait(s.epfd, s.events[:], timeout)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("epoll_wait: %w", err)
-		}
-		for i := range max(n, 0) {
-			s.event(&s.events[i])
+		if err := s.poll(timeout); err != nil {
+			return err
 		}
 	}
+}
+
+// poll handles what epoll reports within timeout milliseconds, -1 for ever.
+func (s *server) poll(timeout int) error {
+	n, err := unix.EpollWait(s.epfd, s.events[:], timeout)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("epoll_wait: %w", err)
+	}
+	for i := range max(n, 0) {
+		s.event(&s.events[i])
+	}
+	return nil
 }
 
 // advance begins a batch if the ring has space, and writes to every connection

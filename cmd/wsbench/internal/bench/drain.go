@@ -62,6 +62,13 @@ func (d *drain) lead(ctx context.Context, run *report.Run) error {
 		return err
 	}
 	o.Progress.Phase("drain")
+	return d.await(ctx, run)
+}
+
+// await sends the signal, if that is asked for, and waits for the connections
+// to end, then for the server.
+func (d *drain) await(ctx context.Context, run *report.Run) error {
+	f, o := d.f, d.f.opts
 	d.begin = f.clock.Now()
 	if o.Sigterm {
 		if err := unix.Kill(o.PID, unix.SIGTERM); err != nil {

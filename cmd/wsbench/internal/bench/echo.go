@@ -95,7 +95,7 @@ func echoReport(f *fleet, s span, ended int64, apps []*echoApp, res *report.Resu
 		run.Latencies = append(run.Latencies, report.Latency{Name: "latency of published", Summary: acks.Summary()})
 	}
 	res.Check(unanswered == 0 && wrong == 0, "every request answered once, with its id", "%d unanswered, %d wrong", unanswered, wrong)
-	res.Check(refused == 0, "no request refused", "%d refused%s", refused, f.because(int64(refused))) //nolint:gosec // a count
+	res.Check(refused == 0, "no request refused", "%d refused%s", refused, f.because(int64(refused)))
 	res.Check(ended == 0, "no disconnects", "%d ended%s", ended, f.because(ended))
 	if f.opts.Rate == 0 {
 		res.Note("closed loop: a slow server slows its clients down, so the latency flatters it; -rate measures from intended times")

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -80,8 +81,8 @@ func (o *Options) Check() error {
 			return fmt.Errorf("-%s must be at least 1", p.name)
 		}
 	}
-	if o.SrcAddrs < 0 || o.SrcAddrs > 250 || o.RoomSize < 0 || o.Window < 0 || o.Size < 0 || o.Rate < 0 || o.PublishRate < 0 {
-		return fmt.Errorf("a negative number, or -src-addrs above 250")
+	if min(o.SrcAddrs, o.RoomSize, o.Window, o.Size) < 0 || min(o.Rate, o.PublishRate) < 0 || o.SrcAddrs > 250 {
+		return errors.New("a negative number, or -src-addrs above 250")
 	}
 	return o.checkLimits()
 }
@@ -114,9 +115,9 @@ func (o *Options) target() (netip.AddrPort, *url.URL, error) {
 	if err != nil || u.Scheme != "ws" || u.Hostname() == "" {
 		return none, nil, fmt.Errorf("-url %q: want ws://host:port/path", o.URL)
 	}
-	port := 80
+	port := uint64(80)
 	if u.Port() != "" {
-		if port, err = strconv.Atoi(u.Port()); err != nil || port > 65535 {
+		if port, err = strconv.ParseUint(u.Port(), 10, 16); err != nil {
 			return none, nil, fmt.Errorf("-url %q: bad port", o.URL)
 		}
 	}
@@ -129,7 +130,7 @@ func (o *Options) target() (netip.AddrPort, *url.URL, error) {
 	if !addr.IsLoopback() && !o.AllowRemote {
 		return none, nil, fmt.Errorf("-url %q is not a loopback address: a load generator aimed elsewhere needs -allow-remote", o.URL)
 	}
-	return netip.AddrPortFrom(addr, uint16(port)), u, nil //nolint:gosec // bounded above
+	return netip.AddrPortFrom(addr, uint16(port)), u, nil
 }
 
 // sources are 127.0.0.2 and following for a loopback target.

@@ -78,18 +78,8 @@ func run(s *scenario, args []string, stdout io.Writer, stderr *os.File) int {
 	jsonFile := ""
 	fs := flags(s, o, &jsonFile)
 	fs.SetOutput(stderr)
-	switch err := fs.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return OK
-	case err != nil:
-		return Usage
-	case fs.NArg() > 0:
-		_, _ = fmt.Fprintf(stderr, "wsbench %s: unexpected argument %q\n", s.name, fs.Arg(0))
-		return Usage
-	}
-	if err := firstError(o.Check, func() error { return s.check(o) }); err != nil {
-		_, _ = fmt.Fprintf(stderr, "wsbench %s: %v\n", s.name, err)
-		return Usage
+	if exit, ok := accept(s, o, fs, args, stderr); !ok {
+		return exit
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -113,6 +103,25 @@ func run(s *scenario, args []string, stdout io.Writer, stderr *os.File) int {
 		return Failed
 	}
 	return OK
+}
+
+// accept parses the flags and checks them; not ok ends the run with an exit
+// code.
+func accept(s *scenario, o *bench.Options, fs *flag.FlagSet, args []string, stderr io.Writer) (exit int, ok bool) {
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return OK, false
+	case err != nil:
+		return Usage, false
+	case fs.NArg() > 0:
+		_, _ = fmt.Fprintf(stderr, "wsbench %s: unexpected argument %q\n", s.name, fs.Arg(0))
+		return Usage, false
+	}
+	if err := firstError(o.Check, func() error { return s.check(o) }); err != nil {
+		_, _ = fmt.Fprintf(stderr, "wsbench %s: %v\n", s.name, err)
+		return Usage, false
+	}
+	return OK, true
 }
 
 func firstError(checks ...func() error) error {

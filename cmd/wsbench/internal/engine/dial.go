@@ -80,7 +80,7 @@ func (l *Loop) connectSocket(c *Conn, fd int) error {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
 	c.armed = true
-	if err := unix.Connect(fd, sockaddr(l.cfg.Addr)); err != nil && err != unix.EINPROGRESS { //nolint:errorlint // an errno
+	if err := unix.Connect(fd, sockaddr(l.cfg.Addr)); err != nil && err != unix.EINPROGRESS {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/frame"
@@ -79,16 +78,10 @@ func (l *Loop) unspill(c *Conn) int {
 // consume takes complete frames off b and keeps the rest.
 func (l *Loop) consume(c *Conn, b []byte) {
 	if c.state == opening {
-		size, err := l.cfg.Opening.CheckResponse(b)
-		if err != nil {
-			l.finish(c, Closure{Code: 1006, Err: err})
-			return
-		}
+		size := l.answer(c, b)
 		if size == 0 {
-			l.keep(c, b)
 			return
 		}
-		l.opened(c)
 		b = b[size:]
 	}
 	gen := c.gen
@@ -102,16 +95,36 @@ func (l *Loop) consume(c *Conn, b []byte) {
 			break
 		}
 		b = b[size:]
-		if first == frame.Fin|frame.Text && (c.spill == nil || len(c.spill.msg) == 0) {
-			l.h.Message(c, payload, l.now)
-		} else if !l.other(c, first, payload) {
-			return
-		}
-		if c.state == idle || c.gen != gen {
+		if !l.frame(c, first, payload) || c.state == idle || c.gen != gen {
 			return
 		}
 	}
 	l.keep(c, b)
+}
+
+// answer takes the handshake's answer off b and returns its size; 0 when it is
+// not whole yet, or c has ended.
+func (l *Loop) answer(c *Conn, b []byte) int {
+	size, err := l.cfg.Opening.CheckResponse(b)
+	switch {
+	case err != nil:
+		l.finish(c, Closure{Code: 1006, Err: err})
+		return 0
+	case size == 0:
+		l.keep(c, b)
+		return 0
+	}
+	l.opened(c)
+	return size
+}
+
+// frame handles one frame; false if c has ended.
+func (l *Loop) frame(c *Conn, first byte, payload []byte) bool {
+	if first == frame.Fin|frame.Text && (c.spill == nil || len(c.spill.msg) == 0) {
+		l.h.Message(c, payload, l.now)
+		return true
+	}
+	return l.other(c, first, payload)
 }
 
 // keep carries an incomplete frame over to the next read.
@@ -190,7 +203,7 @@ func (l *Loop) peerClosed(c *Conn, payload []byte) {
 	why := Closure{Ours: c.state == closing}
 	why.Code, why.Reason = frame.CloseStatus(payload)
 	if len(payload) == 1 {
-		why.Err = fmt.Errorf("close frame with one byte")
+		why.Err = errors.New("close frame with one byte")
 	}
 	if c.state == open {
 		l.SendFrame(c, frame.Close, payload[:min(len(payload), 2)])

@@ -63,7 +63,7 @@ func long(b []byte) (n, head int, err error) {
 		return int(binary.BigEndian.Uint16(b[2:])), 4, nil
 	case b[1] == 127 && len(b) >= 10:
 		if v := binary.BigEndian.Uint64(b[2:]); v <= MaxPayload {
-			return int(v), 10, nil //nolint:gosec // bounded
+			return int(v), 10, nil
 		}
 		return 0, 0, ErrTooBig
 	}
@@ -89,7 +89,7 @@ func AppendMasked(dst []byte, op byte, payload []byte, key uint32) []byte {
 	case n < 126:
 		dst = append(dst, Fin|op, 0x80|byte(n))
 	case n < 1<<16:
-		dst = append(dst, Fin|op, 0x80|126, byte(n>>8), byte(n))
+		dst = append(dst, Fin|op, 0x80|126, byte(n>>8), byte(n)) //nolint:gosec // two bytes of the length
 	default:
 		dst = append(dst, Fin|op, 0x80|127)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
@@ -108,7 +108,7 @@ func mask(b []byte, key uint32) {
 		b = b[8:]
 	}
 	for i := range b {
-		b[i] ^= byte(key >> (8 * (i & 3)))
+		b[i] ^= byte(key >> (8 * (i & 3))) //nolint:gosec // one byte of the key
 	}
 }
 

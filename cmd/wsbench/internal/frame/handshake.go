@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // RFC 6455 section 4.2.2 says SHA-1
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -77,7 +78,7 @@ func (o *Opening) CheckResponse(b []byte) (size int, err error) {
 		return 0, fmt.Errorf("handshake: %s: %s", status, excerpt(b[end+4:]))
 	}
 	if !bytes.Equal(field(header, "Sec-WebSocket-Accept"), o.accept) {
-		return 0, fmt.Errorf("handshake: wrong Sec-WebSocket-Accept")
+		return 0, errors.New("handshake: wrong Sec-WebSocket-Accept")
 	}
 	if !bytes.Equal(field(header, "Sec-WebSocket-Protocol"), o.protocol) {
 		return 0, fmt.Errorf("handshake: subprotocol %q instead of %q",

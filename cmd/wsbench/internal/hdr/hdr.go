@@ -42,7 +42,7 @@ func index(v uint64) int {
 		return int(v)
 	}
 	shift := bits.Len64(v) - subBits - 1
-	i := shift<<subBits + int(v>>shift)
+	i := shift<<subBits + int(v>>shift) //nolint:gosec // an index
 	return min(i, steps-1)
 }
 
@@ -52,7 +52,7 @@ func upper(i int) uint64 {
 		return uint64(i) //nolint:gosec // an index
 	}
 	shift := i>>subBits - 1
-	return (uint64(i&(sub-1)|sub)+1)<<shift - 1
+	return (uint64(i&(sub-1)|sub)+1)<<shift - 1 //nolint:gosec // an index
 }
 
 // Merge adds the counts of o.

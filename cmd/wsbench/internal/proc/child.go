@@ -25,7 +25,7 @@ type Child struct {
 // Start runs a program that prints one line when it is ready, and returns that
 // line.
 func Start(path string, args ...string) (*Child, string, error) {
-	cmd := exec.Command(path, args...) //nolint:gosec // our own executable
+	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own executable; Stop ends it
 	cmd.Stderr = os.Stderr
 	// A signal from the terminal goes to the group: ours decides when it ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -123,5 +123,5 @@ func Descriptors() (int, error) {
 			lim.Cur = lim.Max
 		}
 	}
-	return int(min(lim.Cur, 1<<30)), nil //nolint:gosec // bounded
+	return int(min(lim.Cur, 1<<30)), nil
 }
