@@ -58,7 +58,7 @@ func (s *stage) Verify(ctx context.Context, token string, peer netip.Addr) (auth
 	return auth.Development{}.Verify(ctx, token, peer)
 }
 
-func (s *stage) gateway(t *testing.T, cfg Config, loopbackOnly bool) *Gateway {
+func (s *stage) gateway(t testing.TB, cfg Config, loopbackOnly bool) *Gateway {
 	t.Helper()
 	cfg.MaxConnections, cfg.AuthDeadline = 10, time.Second
 	if cfg.SecurityLevel == "" {

@@ -38,7 +38,7 @@ type gateway struct {
 }
 
 // start runs an application with a policy and settings until the test ends.
-func start(t *testing.T, policy string, environ ...string) *gateway {
+func start(t testing.TB, policy string, environ ...string) *gateway {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(path, []byte(policy), 0o600); err != nil {
