@@ -9,17 +9,24 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caarlos0/env/v11"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/httpapi"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/logging"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
+	"github.com/moonx-farm/ws-gateway/internal/tuning"
 )
 
 // Config is everything that can be set. Make it with Load.
@@ -31,11 +38,18 @@ type Config struct {
 	Auth      auth.Config
 	Policy    policy.Config
 	Session   session.Config
+	Limit     limit.Config
+	Life      router.LifeConfig
 	Transport ws.Config
 	Broker    membroker.Config
+	Bridge    bridge.Config
+	Tuning    tuning.Config
+	API       httpapi.Config
 
 	// Version is the program's, not a setting.
 	Version string
+
+	presets map[string]bool // settings that a mode has set
 }
 
 // Process holds what concerns the process as a whole.
@@ -49,28 +63,38 @@ type Process struct {
 
 // Load reads settings from environment entries of the form NAME=value. Its
 // error joins every fault, each on a line that names the setting. Secrets are
-// in none of them.
+// in none of them. With an error the Config holds what could be read.
 func Load(environ []string, version string) (Config, error) {
 	c := Config{Version: version}
 	vars := env.ToMap(environ)
 	maps.DeleteFunc(vars, func(_, value string) bool { return value == "" }) // empty is unset
+	c.preset(vars)
 	var faults []error
 	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
 		faults = append(faults, parseFaults(err, vars)...)
 	}
 	faults = append(faults, absent(vars)...)
 	c.complete()
+	unread := faults
 	for _, fault := range c.validate() {
-		if !said(faults, fault) {
+		if !said(unread, fault) {
 			faults = append(faults, fault)
 		}
 	}
 	return c, errors.Join(faults...)
 }
 
-// complete tidies lists, and fills in what has no constant default.
+// complete tidies lists, and fills in what follows from other settings or has
+// no constant default.
 func (c *Config) complete() {
-	for _, list := range []*[]string{&c.Gateway.AllowedOrigins, &c.Server.AdminKeys, &c.Server.AdminAllowedHosts} {
+	c.Gateway.CloseTimeout = c.Transport.CloseTimeout
+	if level, _ := gateway.LevelOf(c.Gateway.SecurityLevel); level.RateLimits {
+		c.Limit.RateLimiting = true
+	}
+	c.Policy.CanAsk = c.Auth.Authorizes()
+	for _, list := range []*[]string{&c.Gateway.AllowedOrigins, &c.Server.AdminKeys, &c.Server.AdminAllowedHosts,
+		&c.Gateway.AllowedHosts, &c.Gateway.TrustedProxies, &c.Bridge.SigningSecrets, &c.Bridge.WebhookEvents,
+		&c.Auth.Claims, &c.Auth.JWT.Algorithms, &c.Auth.JWT.Audience} {
 		*list = tidy(*list)
 	}
 	if c.Process.InstanceID != "" {
@@ -83,7 +107,7 @@ func (c *Config) complete() {
 	c.Process.InstanceID = host + "-" + strings.ToLower(rand.Text()[:6])
 }
 
-// said tells whether a setting has a fault already: a value that could not be
+// said tells whether a setting is among the faults: a value that could not be
 // read stands as zero, and what follows from that is not worth a line.
 func said(faults []error, fault error) bool {
 	name, _, _ := strings.Cut(fault.Error(), " ")
@@ -92,17 +116,24 @@ func said(faults []error, fault error) bool {
 
 // validate asks every part.
 func (c *Config) validate() []error {
-	var faults []error
+	// For these parts zero stands for the default; who writes it means
+	// something else.
+	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker))
+	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Transport, c.Broker,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Bridge, c.API, c.Tuning,
 	} {
-		faults = append(faults, split(part.Validate())...)
+		for _, fault := range split(part.Validate()) {
+			if !said(zero, fault) {
+				faults = append(faults, fault)
+			}
+		}
 	}
-	if len(c.Process.InstanceID) > maxInstanceID {
-		faults = append(faults, fmt.Errorf("INSTANCE_ID: longer than %d bytes", maxInstanceID))
+	if id := c.Process.InstanceID; len(id) > maxInstanceID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		faults = append(faults, fmt.Errorf("INSTANCE_ID %q: want at most %d bytes of UTF-8 without control characters", id, maxInstanceID))
 	}
 	if _, err := policy.Default(c.Gateway.SecurityLevel); err == nil {
-		if _, _, err := policy.Load(c.Policy.File, c.Gateway.SecurityLevel); err != nil {
+		if _, _, err := c.Policy.Load(c.Gateway.SecurityLevel); err != nil {
 			faults = append(faults, fmt.Errorf("POLICY_FILE: %w", err))
 		}
 	}
@@ -123,7 +154,7 @@ func tidy(list []string) []string {
 }
 
 // StopTime is how long the process may take to stop, drain included.
-func (c *Config) StopTime() time.Duration { return c.Gateway.DrainTime() + 15*time.Second }
+func (c *Config) StopTime() time.Duration { return c.Gateway.DrainTime() + 20*time.Second }
 
 // split takes joined errors apart, one per fault.
 func split(err error) []error {

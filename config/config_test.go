@@ -43,7 +43,7 @@ func TestEveryFaultIsReportedAtOnceAndOnce(t *testing.T) {
 	for _, want := range []string{
 		`PORT "abc": want a whole number`, `ADMIN_PORT 70000: want 0 to 65535`, `MAX_CONNECTIONS "many": want a whole number`,
 		`COMPRESSION "perhaps": want true or false`, `HEARTBEAT_INTERVAL "25": want a duration such as 500ms, 25s or 5m`,
-		`SECURITY_LEVEL "paranoid": want minimal, standard or strict`, `AUTH_MODE "jwt"`, `TRANSPORT "carrier-pigeon"`,
+		`SECURITY_LEVEL "paranoid": want minimal, standard or strict`, `AUTH_JWT_SECRET or AUTH_JWT_JWKS_URL`, `TRANSPORT "carrier-pigeon"`,
 		`LOG_LEVEL "loud"`, `ALLOWED_ORIGINS "example.com"`, `AUTH_SERVICE_URL is set`, `REDIS_HOST is set`,
 		`TLS_CERT_FILE and TLS_KEY_FILE`, `MAX_ROOMS_PER_CONNECTION 0`, `BROKER_MEMORY_BYTES 1:`, `ADMIN_API_KEYS: key 1`,
 	} {
@@ -65,11 +65,49 @@ func TestEveryFaultIsReportedAtOnceAndOnce(t *testing.T) {
 	}
 }
 
+func TestEveryFaultOfOneSettingIsReported(t *testing.T) {
+	_, err := Load([]string{
+		"ALLOWED_ORIGINS=one.example,two.example", "ADMIN_API_KEYS=short,0123456789abcdef,brief", "LOG_LEVEL=loud", "LOG_FORMAT=xml",
+		"AUTH_JWT_PUBLIC_KEY=x", "GC_PERCENT=5", "RATE_LIMITING_ENABLED=0", "INSTANCE_ID=a\nb",
+	}, "")
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if _, err := Load([]string{"HEARTBEAT_INTERVAL=0s", "WRITE_TIMEOUT=-1s", "IDEMPOTENCY_TTL=-1s", "MAX_MESSAGE_BYTES=0"}, ""); err == nil ||
+		strings.Count(err.Error(), "want more than 0") != 4 || strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("what would not be in force: %v", err)
+	}
+	var names []string
+	for line := range strings.Lines(err.Error()) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+		names = append(names, strings.Join(strings.Fields(name)[:min(2, len(strings.Fields(name)))], " "))
+	}
+	want := `AUTH_JWT_PUBLIC_KEY is|LOG_LEVEL "loud"|LOG_FORMAT "xml"|ADMIN_API_KEYS|ADMIN_API_KEYS|` +
+		`ALLOWED_ORIGINS "one.example"|ALLOWED_ORIGINS "two.example"|GC_PERCENT 5|INSTANCE_ID "a\nb"`
+	if got := strings.Join(names, "|"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestEmptyIsUnsetAndListsAreTrimmed(t *testing.T) {
 	c, err := Load([]string{"PORT=", "REDIS_HOST=", "RATE_LIMITING_ENABLED=false",
 		"ALLOWED_ORIGINS= https://a.example , ,https://*.b.example:8443"}, "")
 	if err != nil || c.Server.Port != 3007 || strings.Join(c.Gateway.AllowedOrigins, "|") != "https://a.example|https://*.b.example:8443" {
 		t.Errorf("%+v, %v", c.Gateway.AllowedOrigins, err)
+	}
+}
+
+func TestTheStopIsGivenWhatADrainMayTake(t *testing.T) {
+	before, err := Load(nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load([]string{"DRAIN_DELAY=1s", "DRAIN_WINDOW=30s", "CLOSE_TIMEOUT=25s"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more := c.StopTime() - before.StopTime(); more != 31*time.Second {
+		t.Errorf("1 s, 10 s and 20 s more than the defaults make %v more", more)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,7 +60,10 @@ func (c *Config) Write(w io.Writer) error {
 			text = masked
 		}
 		mark := ""
-		if text != s.byHand {
+		switch {
+		case c.presets[s.name]:
+			mark = "   # by PERFORMANCE_MODE"
+		case text != s.byHand:
 			mark = "   # not the default"
 		}
 		if _, err := fmt.Fprintf(w, "%s=%s%s\n", s.name, text, mark); err != nil {
@@ -67,6 +71,18 @@ func (c *Config) Write(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// notPositive names the numbers and durations of a part that are zero or less,
+// but for zeros that are the default and stand for something else.
+func notPositive(part any) []error {
+	var faults []error
+	for _, s := range settings(reflect.ValueOf(part)) {
+		if s.value.CanInt() && s.value.Int() <= 0 && s.text() != s.byHand {
+			faults = append(faults, fmt.Errorf("%s %s: want more than 0", s.name, s.text()))
+		}
+	}
+	return faults
 }
 
 func (s setting) text() string {
@@ -128,21 +144,28 @@ func wanted(v reflect.Value) string {
 // in without it.
 func absent(vars map[string]string) []error {
 	what := map[string]string{
-		"AUTH_SERVICE_URL":      "authentication over HTTP",
-		"AUTH_JWT_SECRET":       "verification of JWTs",
-		"AUTH_JWT_JWKS_URL":     "verification of JWTs",
-		"REDIS_HOST":            "Redis",
-		"REDIS_URL":             "Redis",
-		"REDIS_SENTINEL_ADDRS":  "Redis",
-		"REDIS_CLUSTER_ADDRS":   "Redis",
-		"RATE_LIMITING_ENABLED": "rate limiting",
-		"TRUSTED_PROXIES":       "trust in forwarded addresses",
+		"REDIS_HOST":           "Redis",
+		"REDIS_PASSWORD":       "Redis",
+		"REDIS_URL":            "Redis",
+		"REDIS_SENTINEL_ADDRS": "Redis",
+		"REDIS_CLUSTER_ADDRS":  "Redis",
+	}
+	for name := range vars {
+		if strings.HasPrefix(name, "AUTH_JWT_") && !slices.Contains(Names(), name) {
+			what[name] = "such setting" // who restricts tokens wants none in that breaks it
+		}
 	}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(what)) {
-		if value := vars[name]; value != "" && value != "false" {
+		if value, set := vars[name]; set && !off(value) {
 			faults = append(faults, fmt.Errorf("%s is set, but this version has no %s: unset it", name, what[name]))
 		}
 	}
 	return faults
+}
+
+// off tells whether a value turns a switch off.
+func off(value string) bool {
+	on, err := strconv.ParseBool(value)
+	return err == nil && !on
 }

@@ -1,29 +1,39 @@
 package modules
 
 import (
+	"net"
+
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/moonx-farm/ws-gateway/config"
+	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/console"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/metrics"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/modules/authfx"
+	"github.com/moonx-farm/ws-gateway/modules/bridgefx"
 	"github.com/moonx-farm/ws-gateway/modules/brokerfx"
 	"github.com/moonx-farm/ws-gateway/modules/consolefx"
 	"github.com/moonx-farm/ws-gateway/modules/gatewayfx"
 	"github.com/moonx-farm/ws-gateway/modules/healthfx"
+	"github.com/moonx-farm/ws-gateway/modules/httpapifx"
 	"github.com/moonx-farm/ws-gateway/modules/hubfx"
 	"github.com/moonx-farm/ws-gateway/modules/metricsfx"
+	"github.com/moonx-farm/ws-gateway/modules/monitorfx"
 	"github.com/moonx-farm/ws-gateway/modules/policyfx"
+	"github.com/moonx-farm/ws-gateway/modules/reloadfx"
 	"github.com/moonx-farm/ws-gateway/modules/routerfx"
 	"github.com/moonx-farm/ws-gateway/modules/serverfx"
 	"github.com/moonx-farm/ws-gateway/modules/transportfx"
@@ -31,8 +41,8 @@ import (
 )
 
 // App is the whole gateway. cfg comes from config.Load; reloads are wishes to
-// read the policy again and may be nil.
-func App(cfg config.Config, log *zap.Logger, reloads policy.Reloads) fx.Option {
+// read policy, keys and certificates again and may be nil.
+func App(cfg config.Config, log *zap.Logger, reloads reload.Signals) fx.Option {
 	return fx.Options(
 		fx.StopTimeout(cfg.StopTime()),
 		fx.WithLogger(func(log *zap.Logger) fxevent.Logger {
@@ -48,9 +58,12 @@ func App(cfg config.Config, log *zap.Logger, reloads policy.Reloads) fx.Option {
 			func(b *membroker.Broker) broker.Broker { return b },
 			func(b *membroker.Broker) gateway.Quiescer { return b },
 			func() server.Listen { return server.ListenTCP },
+			func() bridge.Dial { return (&net.Dialer{}).DialContext },
 		),
-		wheelfx.Module, policyfx.Module, authfx.Module, brokerfx.Module, transportfx.Module, hubfx.Module,
-		routerfx.Module, gatewayfx.Module, healthfx.Module, metricsfx.Module, serverfx.Module,
+		wheelfx.Module, policyfx.Module, authfx.Module, brokerfx.Module, bridgefx.Module, transportfx.Module, hubfx.Module,
+		routerfx.Module, gatewayfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module, monitorfx.Module, reloadfx.Module,
+		serverfx.Module,
+		fx.Decorate((*monitor.Monitor).Verifier),
 		page(cfg),
 	)
 }
@@ -66,16 +79,29 @@ func page(cfg config.Config) fx.Option {
 // settings hands every module its own settings.
 func settings(cfg config.Config) fx.Option {
 	return fx.Supply(
-		cfg.Server, cfg.Gateway, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Broker,
+		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Broker, backends(cfg), api(cfg),
 		policy.Level(cfg.Gateway.SecurityLevel),
 		server.Notes{Lines: cfg.Notes(), Warn: cfg.Production()},
 		metrics.Version(cfg.Version),
-		hub.Config{MaxRooms: cfg.Session.MaxRooms, CatchUpBytes: cfg.Transport.SendQueueBytes / 2},
+		hub.Config{MaxRooms: cfg.Session.MaxRooms, MaxNamedRooms: cfg.Limit.MaxRooms, CatchUpBytes: cfg.Transport.SendQueueBytes / 2},
 		router.Config{
 			Instance: cfg.Process.InstanceID, Version: cfg.Version,
 			Heartbeat: cfg.Transport.HeartbeatInterval, AuthDeadline: cfg.Gateway.AuthDeadline,
-			HistoryBytes: cfg.Transport.SendQueueBytes / 2,
+			HistoryBytes: cfg.Transport.SendQueueBytes / 2, Life: cfg.Life,
 		},
 		console.Config{PublicPort: cfg.Server.Port, TLS: cfg.Server.TLS(), Version: cfg.Version},
 	)
+}
+
+// api is what the server API is made with.
+func api(cfg config.Config) httpapi.Config {
+	cfg.API.Instance, cfg.API.Version = cfg.Process.InstanceID, cfg.Version
+	cfg.API.MaxData = cfg.Transport.SendQueueBytes / 2
+	return cfg.API
+}
+
+// backends is what calls of backends are made with.
+func backends(cfg config.Config) bridge.Config {
+	cfg.Bridge.Instance, cfg.Bridge.Version = cfg.Process.InstanceID, cfg.Version
+	return cfg.Bridge
 }

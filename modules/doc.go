@@ -6,7 +6,8 @@
 // Values that modules hand to each other through groups:
 //
 //	routes   server.Route                  what is served over HTTP
-//	checks   health.Check                  conditions of readiness
+//	checks   health.Check                  conditions of health
+//	reloads  reload.Source                 what is read again when its files change
 //	runners  func(context.Context)         what runs from start to stop
 //
 // Every stop hook has a budget of its own, and config.Config.StopTime is more

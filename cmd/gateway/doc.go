@@ -8,5 +8,7 @@
 // Exit codes: 0 after an ordered stop, 1 when it could not serve, 2 when the
 // settings or arguments are wrong; every fault of the settings is then on
 // stderr, and no port was opened. SIGINT and SIGTERM drain; a second one ends
-// the process at once. SIGHUP reads POLICY_FILE again.
+// the process at once. SIGHUP reads policy, keys and certificates again, unless
+// the log goes to a terminal: there it says that the terminal is gone, and ends
+// the process like the others.
 package main

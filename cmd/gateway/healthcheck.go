@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,12 +14,14 @@ import (
 )
 
 // healthcheck asks the gateway that runs with these settings on this machine
-// whether it is ready.
-func healthcheck(cfg config.Config) int {
+// whether it is ready. Faults of the settings are worth a word only when it is
+// not: one that runs keeps its policy and certificate when their files break.
+func healthcheck(environ []string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
+	cfg, faults := config.Load(environ, versionText())
 	if err := askReady(ctx, cfg); err != nil {
-		return failed(err)
+		return failed(errors.Join(err, faults))
 	}
 	return exitOK
 }

@@ -43,7 +43,7 @@ func command(args []string) int {
 	case "config":
 		return withConfig(show)
 	case "healthcheck":
-		return withConfig(healthcheck)
+		return healthcheck(os.Environ())
 	case "version", "-version", "--version":
 		return say(os.Stdout, "gateway "+versionText()+"\n", exitOK)
 	case "help", "-h", "-help", "--help":

@@ -13,7 +13,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/config"
 	"github.com/moonx-farm/ws-gateway/internal/logging"
-	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/modules"
 )
 
@@ -24,27 +24,49 @@ func serve(cfg config.Config) int {
 		return failed(err)
 	}
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	reloads := make(chan os.Signal, 1)
-	signal.Notify(reloads, syscall.SIGHUP)
-
-	app := fx.New(modules.App(cfg, log, policy.Reloads(reloads)))
-	code := exitOK
+	cfg.Tuning.Apply()
+	signals, reloads := listen(logging.Terminal(os.Stderr))
+	app := fx.New(modules.App(cfg, log, reload.Signals(reloads)))
 	if err := start(app); err != nil {
 		return failed(dig.RootCause(err))
 	}
-	ended := app.Wait()
-	select {
-	case s := <-signals:
+	s, code := end(signals, app.Wait())
+	if s != nil {
 		log.Info("stopping", zap.Stringer("signal", s), zap.Duration("within", cfg.StopTime()))
-	case s := <-ended:
-		code = s.ExitCode
 	}
 	if !stop(app, signals, log) {
 		code = exitFailed
 	}
 	return code
+}
+
+// listen takes the process's signals. SIGHUP reloads, but where it means that
+// the person at the terminal has left, it ends the process like the others.
+func listen(terminal bool) (signals, reloads chan os.Signal) {
+	signals, reloads = make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	hangup := reloads
+	if terminal {
+		hangup = signals
+	}
+	signal.Notify(hangup, syscall.SIGHUP)
+	return signals, reloads
+}
+
+// end waits for a signal, or for the exit code of an application that ends by
+// itself. fx hears signals too and tells of them without a code: the very
+// signal is then still to come from our own channel, and must not be taken for
+// a second one.
+func end(signals <-chan os.Signal, ended <-chan fx.ShutdownSignal) (os.Signal, int) {
+	select {
+	case s := <-signals:
+		return s, exitOK
+	case s := <-ended:
+		if s.ExitCode != exitOK {
+			return nil, s.ExitCode
+		}
+		return <-signals, exitOK
+	}
 }
 
 func start(app *fx.App) error {

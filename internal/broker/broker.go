@@ -81,6 +81,11 @@ type InsufficientStateError struct {
 // Error implements error.
 func (e *InsufficientStateError) Error() string { return "broker: insufficient state: " + e.Reason }
 
+// Told is what a client may be told of it.
+func (e *InsufficientStateError) Told() *wire.Error {
+	return wire.NewError(wire.InsufficientState, "the position cannot be continued from: "+e.Reason)
+}
+
 // Sink takes what the broker delivers. Calls for one room come one at a time
 // and in order; calls for different rooms come concurrently. A call may take
 // its time: the room's hand-off then lags and publishers wait.

@@ -13,4 +13,7 @@ type Codec interface {
 	// Publication encodes a publication as its room's members see it. With
 	// history (Position.Offset > 0) it carries offset and pos.
 	Publication(p *wire.Publication) *wire.Frame
+	// Skipped adds "skipped" to a publication's frame, which it leaves as it
+	// is: n publications of the room were left out directly before it.
+	Skipped(f *wire.Frame, n uint64) *wire.Frame
 }

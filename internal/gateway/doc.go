@@ -1,6 +1,11 @@
-// Package gateway admits connections: drain state, capacity, address, origin
-// and credentials, in this order, before it upgrades a request and starts a
-// session on it. It also leads the drain at shutdown.
+// Package gateway admits connections: drain state, capacity, memory, host,
+// encryption, origin, address and credentials, in this order, before it
+// upgrades a request and starts a session on it. It also leads the drain at
+// shutdown.
+//
+// Whose address a request has is decided here alone (proxies): the peer's,
+// unless a trusted proxy says another. What an address, a user and a
+// connection may take is counted by package limit.
 //
 // What a browser can learn only over the WebSocket itself (a credential that
 // was not accepted) is told there: the request is upgraded, the client gets an

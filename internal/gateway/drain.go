@@ -1,14 +1,15 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/moonx-farm/ws-gateway/internal/health"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -17,9 +18,11 @@ const (
 	drainTick = 50 * time.Millisecond
 	// holdTime bounds the wait for publishes under way and their delivery.
 	holdTime = 6 * time.Second
-	// goodbyeTime is how long the last clients may take to answer the close
-	// frame; their transport cuts them at about the same time.
-	goodbyeTime = 6 * time.Second
+	// closeTime is how long a client may take to answer the close frame unless
+	// the configuration says otherwise; its transport cuts it then.
+	closeTime = 5 * time.Second
+	// closeSlack is for the transport's cut to happen and to be heard of.
+	closeSlack = time.Second
 	// drainPace is the spread per client: a few need no whole window.
 	drainPace = 10 * time.Millisecond
 	// rejoinSpread is over how long clients are asked to spread their
@@ -29,11 +32,14 @@ const (
 
 // DrainTime is how long Drain may take: what a stop must be given at least.
 func (c Config) DrainTime() time.Duration {
-	return c.DrainDelay + holdTime + c.DrainWindow + goodbyeTime
+	return c.DrainDelay + holdTime + c.DrainWindow + c.goodbyeTime()
 }
 
+// goodbyeTime is how long the last clients may take to go.
+func (c Config) goodbyeTime() time.Duration { return cmp.Or(c.CloseTimeout, closeTime) + closeSlack }
+
 // errDraining is why a draining gateway is not ready.
-var errDraining = errors.New("draining")
+const errDraining = health.Reason("draining")
 
 // Ready returns why no new connection should come, nil if it may.
 func (g *Gateway) Ready(context.Context) error {
@@ -96,9 +102,11 @@ func (g *Gateway) release(ctx context.Context) error {
 
 // empty lets those go who came in while it drained, and waits for the last.
 func (g *Gateway) empty(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.goodbyeTime())
 	defer cancel()
-	for g.parts.Hub.Count() > 0 || g.handshakes.Load() > 0 {
+	// Handshakes first: one that ends between the two looks is counted by the
+	// second, as a session.
+	for g.handshakes.Load() > 0 || g.parts.Hub.Count() > 0 {
 		for _, s := range g.parts.Hub.Sessions() {
 			goodbye(s) // does nothing to those that are closing
 		}

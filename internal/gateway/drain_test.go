@@ -14,6 +14,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/transport/pipe"
@@ -34,6 +35,12 @@ func (c *crowd) note(step string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.steps = append(c.steps, step)
+}
+
+func (c *crowd) taken() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.steps
 }
 
 func (c *crowd) Count() int {
@@ -63,6 +70,8 @@ func (c *crowd) Open(conn transport.Conn, hello session.Hello) transport.Handler
 	return s
 }
 
+func (c *crowd) Pending() int64 { return 0 }
+
 func (c *crowd) Dispatch(*session.Session, *wire.Request) bool  { return true }
 func (c *crowd) Refused(*session.Session, *wire.Request, error) {}
 func (c *crowd) Closed(s *session.Session, _ wire.Close) {
@@ -85,7 +94,8 @@ func (c *crowd) gateway(t *testing.T, cfg Config) *Gateway {
 	t.Helper()
 	c.sessions = map[*session.Session]bool{}
 	cfg.MaxConnections, cfg.SecurityLevel, cfg.AuthDeadline = 1000, "minimal", time.Second
-	g, err := New(cfg, 1000, Parts{Router: c, Hub: c, Broker: c, Verifier: auth.Development{}, Log: zap.NewNop()})
+	cfg.MaxHandshakes, cfg.MaxUnauthenticated, cfg.TrustedProxyHeader = 10, 10, headerForwardedFor
+	g, err := New(cfg, 1000, Parts{Router: c, Hub: c, Broker: c, Verifier: auth.Development{}, Limits: limit.New(limit.Config{}), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +118,8 @@ func TestADrainLetsEverybodyGoSpreadOverItsWindow(t *testing.T) {
 			t.Error("ready while draining")
 		}
 		time.Sleep(4 * time.Second)
-		if c.Count() != 400 || len(c.steps) != 0 {
-			t.Errorf("during the delay: %d left, steps %v", c.Count(), c.steps)
+		if n := len(c.taken()); c.Count() != 400 || n != 0 {
+			t.Errorf("during the delay: %d left, %d steps taken", c.Count(), n)
 		}
 		w := httptest.NewRecorder()
 		if g.ServeHTTP(w, upgrade()); w.Code != 503 {
@@ -166,6 +176,68 @@ func TestADrainGoesOnWhenTheBrokerLagsAndEndsWhenClientsDoNot(t *testing.T) {
 			t.Error("the client was not told")
 		}
 		client.Wait()
+	})
+}
+
+func TestADrainWaitsAsLongAsTheTransportMayTakeToClose(t *testing.T) {
+	if got := (Config{DrainDelay: time.Second, DrainWindow: 2 * time.Second}).DrainTime(); got != 15*time.Second {
+		t.Errorf("unless set: %v", got)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{stay: true}
+		g := c.gateway(t, Config{CloseTimeout: time.Minute})
+		client := c.join()
+		time.AfterFunc(time.Minute, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			clear(c.sessions)
+		})
+		if err := g.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		client.Wait()
+	})
+}
+
+// lateHub shows nobody at the first look, and a handshake ends just then.
+type lateHub struct {
+	*crowd
+	once   sync.Once
+	client *pipe.Client
+	ended  func()
+}
+
+func (h *lateHub) looked() {
+	h.once.Do(func() {
+		h.client = h.join()
+		h.ended()
+	})
+}
+
+func (h *lateHub) Count() int {
+	defer h.looked()
+	return h.crowd.Count()
+}
+
+func (h *lateHub) Sessions() []*session.Session {
+	defer h.looked()
+	return h.crowd.Sessions()
+}
+
+func TestAHandshakeThatEndsWhileTheDrainLooksIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{}
+		g := c.gateway(t, Config{})
+		g.handshakes.Add(1)
+		h := &lateHub{crowd: c, ended: func() { g.handshakes.Add(-1) }}
+		g.parts.Hub = h
+		if err := g.empty(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := c.Count(); n != 0 {
+			t.Errorf("%d left behind", n)
+		}
+		h.client.Wait()
 	})
 }
 

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -24,6 +23,8 @@ import (
 type Router interface {
 	Open(c transport.Conn, hello session.Hello) transport.Handler
 	Hold(ctx context.Context) error
+	// Pending counts sessions that nobody has authenticated on yet.
+	Pending() int64
 }
 
 // Hub tells who is connected.
@@ -48,6 +49,11 @@ type Parts struct {
 	// LoopbackOnly serves loopback peers alone: development identities that
 	// nobody asked to serve to others.
 	LoopbackOnly bool
+	// Limits counts connections of addresses and users.
+	Limits *limit.Limiter
+	// MemoryBudget is the memory in use, in bytes, above which nobody is let
+	// in; 0: none.
+	MemoryBudget int64
 	Log          *zap.Logger
 }
 
@@ -57,11 +63,15 @@ type Gateway struct {
 	cfg      Config
 	level    Level
 	origins  *origins
+	hosts    hosts
+	proxies  *proxies
+	memory   *memory
 	parts    Parts
 	capacity int
 
 	draining   atomic.Bool
-	handshakes atomic.Int64 // admitted, and not yet counted by the hub
+	handshakes atomic.Int64 // under way: not yet counted by the hub
+	nameless   atomic.Int64 // of them without identity: not yet counted by the router
 	refused    [refusals]atomic.Int64
 }
 
@@ -75,7 +85,18 @@ func New(cfg Config, capacity int, parts Parts) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("allowed origins: %w", err)
 	}
-	return &Gateway{cfg: cfg, level: level, origins: allowed, parts: parts, capacity: capacity}, nil
+	names, err := newHosts(cfg.AllowedHosts)
+	if err != nil {
+		return nil, fmt.Errorf("allowed hosts: %w", err)
+	}
+	trusted, err := newProxies(cfg.TrustedProxies, cfg.TrustedProxyHeader)
+	if err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	return &Gateway{
+		cfg: cfg, level: level, origins: allowed, hosts: names, proxies: trusted,
+		memory: newMemory(parts.MemoryBudget), parts: parts, capacity: capacity,
+	}, nil
 }
 
 // Capacity is the bound of connections.
@@ -83,10 +104,10 @@ func (g *Gateway) Capacity() int { return g.capacity }
 
 // ServeHTTP carries out one upgrade to a WebSocket.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	open := int64(g.parts.Hub.Count())
 	waiting := g.handshakes.Add(1)
 	defer g.handshakes.Add(-1)
-	if reason, ok := g.admit(r, open+waiting); !ok {
+	from := g.proxies.client(r)
+	if reason, ok := g.admit(r, from, waiting); !ok {
 		g.refuse(w, reason)
 		return
 	}
@@ -95,26 +116,56 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, refusedProtocol)
 		return
 	}
-	hello := g.greet(r)
-	err := g.parts.Acceptor.Accept(transport.Request{
-		W: w, R: r, Subprotocol: protocol,
-		Open: func(c transport.Conn) transport.Handler { return g.parts.Router.Open(c, hello) },
-	})
-	if err != nil {
-		g.parts.Log.Debug("upgrade failed", zap.Error(err))
+	account, ok := g.parts.Limits.Open(from.addr)
+	if !ok {
+		g.refuse(w, refusedAddress)
+		return
+	}
+	if !g.upgrade(w, r, protocol, from.addr, account) {
+		account.Close() // else the session does
 	}
 }
 
-// admit decides before anything is spent on a request. connections counts it.
-func (g *Gateway) admit(r *http.Request, connections int64) (refusal, bool) {
-	switch {
-	case !headerHas(r, "Upgrade", "websocket"):
+// upgrade finds out who a client is and starts its session; false when there
+// is none.
+func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, protocol string, from netip.Addr, account *limit.Account) (opened bool) {
+	hello := g.greet(r, from)
+	hello.Account = account
+	if hello.Identity == nil {
+		nameless := g.nameless.Add(1)
+		defer g.nameless.Add(-1)
+		// The router second, as with the hub.
+		if nameless+g.parts.Router.Pending() > int64(g.cfg.MaxUnauthenticated) {
+			g.refuse(w, refusedPending)
+			return false
+		}
+	}
+	err := g.parts.Acceptor.Accept(transport.Request{
+		W: w, R: r, Subprotocol: protocol,
+		Open: func(c transport.Conn) transport.Handler {
+			opened = true
+			return g.parts.Router.Open(c, hello)
+		},
+	})
+	if err != nil { // the client was told why; the reason may quote its headers
+		g.parts.Log.Debug("upgrade failed", zap.Stringer("peer", from))
+	}
+	return opened
+}
+
+// admit decides before anything is spent on a request. waiting counts the
+// handshakes under way, this one too.
+func (g *Gateway) admit(r *http.Request, from client, waiting int64) (refusal, bool) {
+	if !headerHas(r, "Upgrade", "websocket") {
 		return refusedPlain, false
-	case g.draining.Load():
-		return refusedDraining, false
-	case connections > int64(g.capacity):
-		return refusedFull, false
-	case g.level.TLSRequired && r.TLS == nil:
+	}
+	if reason, ok := g.hasRoom(waiting); !ok {
+		return reason, false
+	}
+	switch {
+	case !g.hosts.allows(r.Host):
+		return refusedHost, false
+	case g.level.TLSRequired && from.plain:
 		return refusedInsecure, false
 	case g.parts.LoopbackOnly && !local(r):
 		return refusedRemote, false
@@ -124,9 +175,26 @@ func (g *Gateway) admit(r *http.Request, connections int64) (refusal, bool) {
 	return 0, true
 }
 
+// hasRoom tells whether there is room for one more, whoever it is.
+func (g *Gateway) hasRoom(waiting int64) (refusal, bool) {
+	switch {
+	case g.draining.Load():
+		return refusedDraining, false
+	case waiting > int64(g.cfg.MaxHandshakes):
+		return refusedHandshakes, false
+	// The hub after the handshakes: one that ends between the two looks is
+	// counted twice, and not missed.
+	case waiting+int64(g.parts.Hub.Count()) > int64(g.capacity):
+		return refusedFull, false
+	case g.memory.exceeded():
+		return refusedMemory, false
+	}
+	return 0, true
+}
+
 // greet finds out who a client is.
-func (g *Gateway) greet(r *http.Request) session.Hello {
-	hello := session.Hello{Codec: jsonv1.Codec{}, Peer: peerOf(r)}
+func (g *Gateway) greet(r *http.Request, from netip.Addr) session.Hello {
+	hello := session.Hello{Codec: jsonv1.Codec{}, Peer: from}
 	p := present(r, g.level.QueryToken)
 	hello.Since = p.since
 	switch {
@@ -158,26 +226,6 @@ func (g *Gateway) fault(err error) *wire.Error {
 	return wire.NewError(wire.Unavailable, "the credential could not be verified now")
 }
 
-// peerOf is the address that a request comes from.
-func peerOf(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
-}
-
-// local tells whether a request comes from this machine and from nobody behind
-// it: a proxy on the machine speaks for others.
-func local(r *http.Request) bool {
-	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip"} {
-		if len(r.Header[h]) > 0 {
-			return false
-		}
-	}
-	return peerOf(r).IsLoopback()
-}
-
 // headerHas tells whether a header lists a word, in any case.
 func headerHas(r *http.Request, name, word string) bool {
 	for _, h := range r.Header[name] {
@@ -189,20 +237,3 @@ func headerHas(r *http.Request, name, word string) bool {
 	}
 	return false
 }
-
-// refuse answers a request that is not upgraded.
-func (g *Gateway) refuse(w http.ResponseWriter, reason refusal) {
-	g.refused[reason].Add(1)
-	row := reason.row()
-	w.Header().Set("Connection", "close") // what follows on it could be anything
-	switch row.status {
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
-	case http.StatusUpgradeRequired:
-		w.Header().Set("Upgrade", "websocket")
-	}
-	http.Error(w, row.text, row.status)
-}
-
-// retryAfter is when a client may try again that found no room.
-const retryAfter = 5 * time.Second

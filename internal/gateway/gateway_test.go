@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -25,6 +26,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // stage is everything around a gateway, played.
 type stage struct {
 	count   int
+	pending int64
+	limits  limit.Config
+	budget  int64
 	hello   session.Hello
 	got     transport.Request
 	upgrade error
@@ -34,6 +38,7 @@ type stage struct {
 func (s *stage) Count() int                   { return s.count }
 func (s *stage) Sessions() []*session.Session { return nil }
 func (s *stage) Hold(context.Context) error   { return nil }
+func (s *stage) Pending() int64               { return s.pending }
 func (s *stage) Quiesce(context.Context) error {
 	return nil
 }
@@ -64,7 +69,16 @@ func (s *stage) gateway(t testing.TB, cfg Config, loopbackOnly bool) *Gateway {
 	if cfg.SecurityLevel == "" {
 		cfg.SecurityLevel = "minimal"
 	}
-	g, err := New(cfg, 10, Parts{Router: s, Hub: s, Broker: s, Acceptor: s, Verifier: s, LoopbackOnly: loopbackOnly, Log: zap.NewNop()})
+	if cfg.MaxHandshakes == 0 {
+		cfg.MaxHandshakes, cfg.MaxUnauthenticated = 10, 10
+	}
+	if cfg.TrustedProxyHeader == "" {
+		cfg.TrustedProxyHeader = headerForwardedFor
+	}
+	g, err := New(cfg, 10, Parts{
+		Router: s, Hub: s, Broker: s, Acceptor: s, Verifier: s, LoopbackOnly: loopbackOnly,
+		Limits: limit.New(s.limits), MemoryBudget: s.budget, Log: zap.NewNop(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +119,8 @@ func TestWhoIsRefusedAndHow(t *testing.T) {
 		{name: "the last that fits", count: 9, request: upgrade()},
 		{name: "development for a remote peer", loopback: true, request: upgrade(remote), status: 403, says: "AUTH_MODE=development"},
 		{name: "development for somebody behind a proxy", loopback: true, request: upgrade(with("X-Forwarded-For", "127.0.0.1")), status: 403, says: "AUTH_MODE"},
+		{name: "development for somebody behind a proxy that hides the address", loopback: true, request: upgrade(with("Via", "1.1 proxy")), status: 403, says: "AUTH_MODE"},
+		{name: "development for somebody behind a proxy that tells the host", loopback: true, request: upgrade(with("X-Forwarded-Host", "a.example")), status: 403, says: "AUTH_MODE"},
 		{name: "development for loopback", loopback: true, request: upgrade()},
 		{name: "a remote peer where development is asked for", request: upgrade(remote)},
 		{name: "a foreign page", request: upgrade(with("Origin", "https://evil.example")), status: 403, says: "ALLOWED_ORIGINS"},
@@ -114,6 +130,18 @@ func TestWhoIsRefusedAndHow(t *testing.T) {
 		{
 			name: "a listed page over TLS at strict", cfg: Config{SecurityLevel: "strict", AllowedOrigins: []string{"https://a.example"}},
 			request: upgrade(with("Origin", "https://a.example"), func(r *http.Request) { r.TLS = &tls.ConnectionState{} }),
+		},
+		{
+			name: "a proxy at strict that says https", cfg: Config{SecurityLevel: "strict", AllowedOrigins: []string{"https://a.example"}, TrustedProxies: []string{"203.0.113.9"}},
+			request: upgrade(remote, with("Origin", "https://a.example"), with("X-Forwarded-Proto", "https")),
+		},
+		{
+			name: "a proxy at strict that says http", cfg: Config{SecurityLevel: "strict", TrustedProxies: []string{"203.0.113.9"}},
+			request: upgrade(remote, with("X-Forwarded-For", "1.1.1.1"), with("X-Forwarded-Proto", "http")), status: 403, says: "wss://",
+		},
+		{
+			name: "a proxy's word at strict from elsewhere", cfg: Config{SecurityLevel: "strict", TrustedProxies: []string{"203.0.113.8"}},
+			request: upgrade(remote, with("X-Forwarded-Proto", "https")), status: 403, says: "wss://",
 		},
 		{name: "foreign subprotocols alone", request: upgrade(with("Sec-WebSocket-Protocol", "mqtt")), status: 400, says: "gateway.v1"},
 	} {
@@ -191,6 +219,29 @@ func TestWhatTheSessionIsToldOfItsClient(t *testing.T) {
 	}
 }
 
+// filling is a hub that becomes full just after it was looked at.
+type filling struct {
+	stage
+	full func()
+}
+
+func (f *filling) Count() int {
+	defer f.full()
+	return f.count
+}
+
+func TestAHandshakeThatEndsWhileTheHubIsCountedTakesItsPlace(t *testing.T) {
+	f := &filling{}
+	g := f.gateway(t, Config{}, false)
+	g.capacity, g.parts.Hub = 1, f
+	g.handshakes.Add(1) // somebody else's
+	f.full = func() { f.count = 1; g.handshakes.Add(-1) }
+	w := httptest.NewRecorder()
+	if g.ServeHTTP(w, upgrade()); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a second connection got %d", w.Code)
+	}
+}
+
 func TestAFailedUpgradeLeavesNothingCounted(t *testing.T) {
 	s := &stage{upgrade: errors.New("bad handshake")}
 	g := s.gateway(t, Config{}, false)
@@ -228,8 +279,9 @@ func TestCapacityIsClampedToWhatTheMachineHas(t *testing.T) {
 }
 
 func TestBadSettingsAreAllNamed(t *testing.T) {
-	err := Config{MaxConnections: 0, SecurityLevel: "none", AllowedOrigins: []string{"x"}, AuthDeadline: 0, DrainDelay: -1, DrainWindow: 2 * time.Hour}.Validate()
-	for _, name := range []string{"MAX_CONNECTIONS", "SECURITY_LEVEL", "ALLOWED_ORIGINS", "AUTH_DEADLINE", "DRAIN_DELAY", "DRAIN_WINDOW"} {
+	err := Config{MaxConnections: 0, SecurityLevel: "none", AllowedOrigins: []string{"x"}, AuthDeadline: 0, DrainDelay: -1, DrainWindow: 2 * time.Hour,
+		AllowedHosts: []string{"a:1"}, TrustedProxies: []string{"x"}, MemoryBudget: -1}.Validate()
+	for _, name := range []string{"MAX_CONNECTIONS", "MAX_HANDSHAKES", "MAX_UNAUTHENTICATED", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "TRUSTED_PROXY_HEADER", "MEMORY_BUDGET_BYTES", "SECURITY_LEVEL", "ALLOWED_ORIGINS", "AUTH_DEADLINE", "DRAIN_DELAY", "DRAIN_WINDOW"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named in %v", name, err)
 		}

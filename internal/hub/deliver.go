@@ -2,6 +2,7 @@ package hub
 
 import (
 	"github.com/moonx-farm/ws-gateway/internal/codec"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -36,7 +37,9 @@ func (b *batch) frames(c codec.Codec) []*wire.Frame {
 
 func encode(c codec.Codec, p *wire.Publication, slow wire.SlowPolicy) *wire.Frame {
 	f := c.Publication(p)
-	f.Slow = slow
+	if slow != wire.SlowDisconnect {
+		f.Slow, f.Notices = slow, notices{c}
+	}
 	return f
 }
 
@@ -45,25 +48,18 @@ func (h *Hub) Deliver(name string, pubs []*wire.Publication) {
 	if len(pubs) == 0 {
 		return
 	}
+	span := h.monitor.Begin(monitor.Deliver)
 	b := batch{h: h, pubs: pubs, slow: h.slow(name)}
 	switch r := h.find(name); {
-	case name == wire.Everyone:
-		b.toEveryone()
+	case wire.Unnamed(name):
+		b.toUnnamed(name)
 	case r != nil:
 		b.toRoom(r)
 	}
+	span.End()
 	// A publisher that outruns the processor waits here, through the broker's
 	// hand-off. An error means shutdown.
 	_ = h.pacer.Pace(h.ctx)
-}
-
-func (b *batch) toEveryone() {
-	for _, s := range b.h.Sessions() {
-		if s.Identity() != nil {
-			s.SendFrames(b.frames(s.Codec()))
-			b.h.delivered.Add(int64(len(b.pubs)))
-		}
-	}
 }
 
 func (b *batch) toRoom(r *room) {
@@ -99,21 +95,20 @@ func (s *seat) passed(first wire.Position) bool {
 	return first.Offset != 0 && (s.epoch != first.Epoch || first.Offset <= s.from)
 }
 
-// markOrigins marks the members who published something of the batch.
+// markOrigins marks the members who published something of the batch, or are
+// left out of something.
 func (b *batch) markOrigins(r *room) []*seat {
 	var marked []*seat
 	last := ""
 	for _, p := range b.pubs {
+		for _, id := range p.Except {
+			marked = b.mark(r, id, marked)
+		}
 		if p.Origin == "" || p.Origin == last {
 			continue
 		}
 		last = p.Origin
-		if s := b.h.Session(p.Origin); s != nil {
-			if st, ok := s.SeatIn(r.name).(*seat); ok && st.room == r && !st.origin {
-				st.origin = true
-				marked = append(marked, st)
-			}
-		}
+		marked = b.mark(r, p.Origin, marked)
 	}
 	return marked
 }
@@ -128,7 +123,7 @@ func (b *batch) sift(st *seat) int {
 		if own {
 			acknowledge(st.sess, p)
 		}
-		if st.wants(p) && (!own || !p.NoEcho) {
+		if st.wants(p) && !p.Spares(st.sess.ID()) {
 			st.sess.SendFrames(frames[i : i+1])
 			n++
 		}

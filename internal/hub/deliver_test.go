@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport/pipe"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -46,7 +47,7 @@ func TestFramesCarryTheSlowPolicyOfTheirRoom(t *testing.T) {
 		p := pub(room, 1, 1)
 		p.ConflateKey = "k"
 		r.deliver(p)
-		if f := a.Sent(); len(f) != 1 || f[0].Slow != want || f[0].Room != room || f[0].Offset != 1 || f[0].ConflateKey != "k" {
+		if f := a.Sent(); len(f) != 1 || f[0].Slow != want || f[0].Room != room || f[0].Position.Offset != 1 || f[0].ConflateKey != "k" {
 			t.Errorf("%s: %+v", room, f)
 		}
 	}
@@ -269,5 +270,28 @@ func BenchmarkJoinAndLeave(b *testing.B) {
 			b.Fatal(err)
 		}
 		r.hub.Leave(m.s, "quiet")
+	}
+}
+
+func TestFramesOfRoomsThatMayLeaveSomethingOutKnowHowToTell(t *testing.T) {
+	pub := &wire.Publication{Room: "r", Event: "e", Data: []byte("1"), ConflateKey: "k", Position: wire.Position{Epoch: 1, Offset: 7, Nonce: 2}}
+	if f := encode(jsonv1.Codec{}, pub, wire.SlowDisconnect); f.Notices != nil || f.Slow != wire.SlowDisconnect {
+		t.Errorf("a frame that is never left out: %+v", f)
+	}
+	f := encode(jsonv1.Codec{}, pub, wire.SlowDropOldest)
+	if f.Slow != wire.SlowDropOldest || f.Room != "r" || f.Position != pub.Position || f.ConflateKey != "k" {
+		t.Errorf("%+v", f)
+	}
+	for want, got := range map[string]*wire.Frame{
+		`{"event":"gap","data":{"room":"r","reason":"slow","from":6,"offset":7,"pos":"AAAAAAAB.7.AAAAAAAC"}}`: f.Notices.Gap("r", wire.Gap{Reason: wire.GapSlow, From: 6, Top: pub.Position}),
+		`{"event":"gap","data":{"room":"r","reason":"slow"}}`:                                                 f.Notices.Gap("r", wire.Gap{Reason: wire.GapSlow}),
+		`{"event":"e","room":"r","offset":7,"pos":"AAAAAAAB.7.AAAAAAAC","data":1,"skipped":3}`:                f.Notices.Skipped(f, 3),
+	} {
+		if string(got.Payload()) != want {
+			t.Errorf("\n got %s\nwant %s", got.Payload(), want)
+		}
+		if got.Room != "r" || got.Slow != wire.SlowDisconnect {
+			t.Errorf("%s: room %q, policy %d", got.Payload(), got.Room, got.Slow)
+		}
 	}
 }

@@ -15,6 +15,10 @@
 // A member may join again, to resume from elsewhere or from now. If that fails,
 // its stream goes on as if it had not asked.
 //
+// A backend's admission is a join on somebody else's word. It gives way to a
+// join of the member's own: each carries its own record of what is held back,
+// and only the latest of a seat is brought to its end.
+//
 // # Users
 //
 // The connections of a user are the members of the user's room: there is no

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
@@ -22,6 +23,9 @@ const (
 type Config struct {
 	// MaxRooms bounds the seats of one session.
 	MaxRooms int
+	// MaxNamedRooms bounds the rooms on this instance but for those of users,
+	// which their connections bound; 0: any number.
+	MaxNamedRooms int
 	// CatchUpBytes bounds what one join may bring at once; a member that
 	// missed more starts from the room's present position.
 	CatchUpBytes int
@@ -46,12 +50,16 @@ type Hub struct {
 	cancel context.CancelFunc
 	seed   maphash.Seed
 
+	watcher Watcher          // set before the first session; nil without one
+	monitor *monitor.Monitor // set before the first session; nil without one
+
 	gates    [gateCount]sync.Mutex
 	rooms    [shardCount]roomShard
 	sessions [shardCount]sessionShard
 
 	count       atomic.Int64 // sessions
 	roomCount   atomic.Int64
+	named       atomic.Int64 // of them, those that MaxNamedRooms bounds
 	delivered   atomic.Int64 // publications times members
 	gaps        atomic.Int64
 	recovered   atomic.Int64
@@ -84,6 +92,10 @@ func New(cfg Config, b broker.Broker, rule func(string) *policy.Room, p Pacer, w
 	}
 	return h
 }
+
+// UseMonitor says what measures deliveries and joins. Call it before the first
+// session is added.
+func (h *Hub) UseMonitor(m *monitor.Monitor) { h.monitor = m }
 
 // Shutdown lets calls return that wait for the pacer, or to unsubscribe. Joins
 // end with their contexts.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -35,15 +36,24 @@ type Joined struct {
 // position; when that fails, the member misses nothing. It may wait for the
 // broker, within ctx. Errors: LimitExceeded, and those of the broker. A session
 // that is gone joins nothing, without an error.
+//
+// A member's own joins come one after the other. One that meets an Admit under
+// way takes its place.
 func (h *Hub) Join(
 	ctx context.Context, s *session.Session, name string, since wire.Position, reply func(Joined) wire.Event,
 ) error {
-	st, err := h.seat(ctx, s, name)
+	defer h.monitor.Begin(monitor.Join).End()
+	st, err := h.seat(ctx, s, name, true)
 	if st == nil {
 		return err
 	}
+	return h.join(ctx, st, since, reply)
+}
+
+// join brings a seat, which holds back what is delivered, up to date.
+func (h *Hub) join(ctx context.Context, st *joiner, since wire.Position, reply func(Joined) wire.Event) error {
 	for attempt := 1; ; attempt++ {
-		page, out, err := h.read(ctx, name, since)
+		page, out, err := h.read(ctx, st.room.name, since)
 		if err == nil && h.settle(st, page, out, reply) {
 			return nil
 		}
@@ -58,53 +68,26 @@ func (h *Hub) Join(
 	}
 }
 
-// seat returns the session's seat in the room, taken now if it had none, and
-// holding back what is delivered; nil when the session is gone.
-func (h *Hub) seat(ctx context.Context, s *session.Session, name string) (*seat, error) {
-	if st, ok := s.SeatIn(name).(*seat); ok {
-		st.room.mu.Lock()
-		defer st.room.mu.Unlock()
-		if st.index < 0 {
-			return nil, nil
-		}
-		st.joining = &joining{}
-		return st, nil
-	}
-	r, err := h.enter(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	st := &seat{room: r, sess: s, joining: &joining{}, index: -1}
-	r.mu.Lock()
-	ok, err := s.Sit(st, h.cfg.MaxRooms)
-	if ok {
-		r.sit(st)
-		h.memberships.Add(1)
-	}
-	r.mu.Unlock()
-	if ok {
-		return st, nil
-	}
-	h.exit(r)
-	return nil, err
-}
-
 // giveUp ends a join that failed. Who was a member before goes on, with what
 // was held back; if some of that is lost, the connection ends and resumes.
-func (h *Hub) giveUp(st *seat) {
+func (h *Hub) giveUp(st *joiner) {
 	if !h.restore(st) {
-		st.sess.Stand(st)
-		h.stand(st, false)
+		st.sess.Stand(st.seat)
+		h.stand(st.seat, false)
 	}
 }
 
-// restore reports whether the member of a failed join keeps its seat.
-func (h *Hub) restore(st *seat) bool {
+// restore reports whether the seat of a failed join is not this join's to give
+// up: its member was one before, or it is another join's by now, or nobody's.
+func (h *Hub) restore(st *joiner) bool {
 	r := st.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j := st.joining
-	if j == nil || !st.entered {
+	j := st.join
+	switch {
+	case st.joining != j:
+		return true
+	case !st.entered:
 		return false
 	}
 	st.joining = nil
@@ -150,16 +133,16 @@ func (h *Hub) read(ctx context.Context, name string, since wire.Position) (broke
 
 // settle ends a join: it queues everything in order and lets the member take
 // part. False when the log must be read again.
-func (h *Hub) settle(st *seat, page broker.Page, out Joined, reply func(Joined) wire.Event) bool {
+func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined) wire.Event) bool {
 	r := st.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if st.index < 0 || st.joining == nil {
-		return true // the session closed
+	j := st.join
+	if st.index < 0 || st.joining != j {
+		return true // the session closed, or another join has taken the place of this one
 	}
-	j := st.joining
 	if j.restart {
-		st.joining = &joining{lost: true}
+		*j = joining{lost: true}
 		return false
 	}
 	entered, slow := st.entered, h.slow(r.name)
@@ -169,14 +152,20 @@ func (h *Hub) settle(st *seat, page broker.Page, out Joined, reply func(Joined) 
 		out.Members = h.membersLocked(r)
 	}
 	h.countJoin(out)
-	frames = append(frames, st.sess.Codec().Event(reply(out)))
+	frames = append(frames, st.sess.Codec().Event(inStream(r.name, reply(out))))
 	frames = st.frames(frames, page.Publications, slow, nil)
 	frames = st.frames(frames, j.held, slow, st.wants)
 	st.sess.SendFrames(frames)
 	if !entered {
-		h.enteredLocked(r, st)
+		h.enteredLocked(r, st.seat)
 	}
 	return true
+}
+
+// inStream marks an event that says where a room's stream goes on.
+func inStream(room string, e wire.Event) wire.Event {
+	e.Room = room
+	return e
 }
 
 // frames appends what a member gets of publications: those that pass (nil:
@@ -185,8 +174,7 @@ func (s *seat) frames(
 	to []*wire.Frame, pubs []*wire.Publication, slow wire.SlowPolicy, pass func(*wire.Publication) bool,
 ) []*wire.Frame {
 	for _, p := range pubs {
-		silent := p.NoEcho && p.Origin == s.sess.ID()
-		if !silent && (pass == nil || pass(p)) {
+		if !p.Spares(s.sess.ID()) && (pass == nil || pass(p)) {
 			to = append(to, encode(s.sess.Codec(), p, slow))
 		}
 	}

@@ -33,7 +33,7 @@ type seat struct {
 	from    uint64 // what the member has: nothing up to it is delivered again
 	joining *joining
 	entered bool // the others know
-	origin  bool // published something of the batch under delivery
+	origin  bool // published something of the batch under delivery, or is left out
 }
 
 // Room implements session.Seat.
@@ -65,9 +65,12 @@ func (h *Hub) enter(ctx context.Context, name string) (*room, error) {
 	sh.mu.Lock()
 	r := sh.byName[name]
 	if r == nil {
+		if !h.countRoom(name) {
+			sh.mu.Unlock()
+			return nil, errRooms
+		}
 		r = &room{name: name}
 		sh.byName[name] = r
-		h.roomCount.Add(1)
 	}
 	r.refs++
 	live := r.live
@@ -114,7 +117,7 @@ func (h *Hub) dropLocked(sh *roomShard, r *room) (subscribed bool) {
 	}
 	if sh.byName[r.name] == r {
 		delete(sh.byName, r.name)
-		h.roomCount.Add(-1)
+		h.discountRoom(r.name)
 	}
 	subscribed, r.live = r.live, false
 	return subscribed
@@ -152,15 +155,24 @@ func (r *room) stand(st *seat) bool {
 func (h *Hub) stand(st *seat, lost bool) {
 	r := st.room
 	r.mu.Lock()
-	stood := r.stand(st)
-	if stood {
-		h.memberships.Add(-1)
-		h.leftLocked(r, st, lost)
-	}
+	stood := h.standLocked(st, lost)
 	r.mu.Unlock()
 	if stood {
 		h.exit(r)
 	}
+}
+
+// standLocked is stand but for giving the room up; false when the seat was
+// none. Guarded by room.mu.
+func (h *Hub) standLocked(st *seat, lost bool) bool {
+	r := st.room
+	if !r.stand(st) {
+		return false
+	}
+	h.memberships.Add(-1)
+	h.vacatedLocked(r)
+	h.leftLocked(r, st, lost)
+	return true
 }
 
 // Leave ends a session's membership; false when there was none.
@@ -189,7 +201,7 @@ func (h *Hub) slow(name string) wire.SlowPolicy {
 }
 
 func (h *Hub) ruleOf(name string) *policy.Room {
-	if name == wire.Everyone {
+	if wire.Unnamed(name) {
 		return nil
 	}
 	return h.rule(name)

@@ -1,8 +1,10 @@
 package logging
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -15,18 +17,19 @@ type Config struct {
 	Level string `env:"LOG_LEVEL" envDefault:"info"`
 	// Format is auto (readable on a terminal, JSON otherwise), console or json.
 	Format string `env:"LOG_FORMAT" envDefault:"auto"`
+	// Sampling writes the first 100 entries of a message in a second, and of
+	// the others one in 100.
+	Sampling bool `env:"LOG_SAMPLING" envDefault:"false"`
 }
 
-// Validate names what is wrong with the settings.
+// Validate names what is wrong with the settings, all of it.
 func (c Config) Validate() error {
-	if _, err := c.level(); err != nil {
-		return err
-	}
+	_, err := c.level()
 	switch c.Format {
 	case "auto", "console", "json":
-		return nil
+		return err
 	}
-	return fmt.Errorf("LOG_FORMAT %q: want auto, console or json", c.Format)
+	return errors.Join(err, fmt.Errorf("LOG_FORMAT %q: want auto, console or json", c.Format))
 }
 
 func (c Config) level() (zapcore.Level, error) {
@@ -37,6 +40,10 @@ func (c Config) level() (zapcore.Level, error) {
 	return 0, fmt.Errorf("LOG_LEVEL %q: want debug, info, warn or error", c.Level)
 }
 
+// sampled is how many entries of a message a second has in full, and which of
+// the others are written.
+const sampled = 100
+
 // New makes a logger that writes to out, a line per entry. Safe for concurrent
 // use.
 func New(c Config, out *os.File) (*zap.Logger, error) {
@@ -44,7 +51,11 @@ func New(c Config, out *os.File) (*zap.Logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return zap.New(zapcore.NewCore(encoder(c.Format, Terminal(out)), zapcore.Lock(out), level)), nil
+	core := zapcore.NewCore(encoder(c.Format, Terminal(out)), zapcore.Lock(out), level)
+	if c.Sampling {
+		core = zapcore.NewSamplerWithOptions(core, time.Second, sampled, sampled)
+	}
+	return zap.New(core), nil
 }
 
 func encoder(format string, terminal bool) zapcore.Encoder {
@@ -61,6 +72,10 @@ func encoder(format string, terminal bool) zapcore.Encoder {
 	}
 	return zapcore.NewConsoleEncoder(cfg)
 }
+
+// ForPerson tells whether what stands beside the log on out is read by a
+// person alone: a log in JSON is for machines, which keep it, wherever it goes.
+func (c Config) ForPerson(out *os.File) bool { return c.Format != "json" && Terminal(out) }
 
 // Terminal tells whether somebody sees what is written to f.
 func Terminal(f *os.File) bool {

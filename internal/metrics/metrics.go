@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -84,6 +85,9 @@ func (c *Collector) counters(name, help, label string, values ...string) {
 
 func (c *Collector) add(kind prometheus.ValueType, name, help, label string, values []string) {
 	full := prometheus.BuildFQName(namespace, "", name)
+	if strings.HasPrefix(name, "websocket_") { // the plan's names stand as they are
+		full = name
+	}
 	if label == "" {
 		c.rows = append(c.rows, row{prometheus.NewDesc(full, help, nil, nil), kind, ""})
 		return

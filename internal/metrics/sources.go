@@ -3,7 +3,13 @@ package metrics
 import (
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/fault"
+	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
@@ -15,16 +21,20 @@ func (r *Registry) Transport(stats func() ws.Stats) {
 	c := &Collector{}
 	c.gauge("connections", "Open WebSocket connections.")
 	c.counter("connections_accepted_total", "Upgrades that succeeded.")
+	c.counter("upgrades_failed_total", "Upgrades that were admitted and failed.")
 	c.counters("frames_total", "WebSocket frames and messages by direction and kind.", "kind", "message_in", "control_in", "frame_out")
 	c.counters("bytes_total", "Bytes on WebSocket connections, framing included.", "direction", "in", "out")
 	c.gauge("send_queue_unattempted_bytes", "Bytes queued and not yet offered to a socket.")
-	c.counters("connections_cut_total", "Connections cut by the gateway.", "reason", "slow", "heartbeat", "protocol")
+	c.gauge("send_queue_held_bytes", "Bytes queued for peers that do not read fast enough.")
+	c.counters("connections_cut_total", "Connections cut by the gateway.", "reason", "slow", "budget", "heartbeat", "protocol")
+	c.counters("publications_left_out_total", "Publications that slow members did not get, by the room's policy.",
+		"policy", "drop_oldest", "conflate")
 	c.counters("connections_closed_total", "Connections that ended.", "by", "peer", "server", "abnormally")
 	c.read = func(set func(float64)) {
 		s := stats()
 		for _, v := range []int64{
-			s.Open, s.Accepted, s.MessagesIn, s.ControlIn, s.FramesOut, s.BytesIn, s.BytesOut, s.QueuedBytes,
-			s.SlowCuts, s.HeartbeatTimeouts, s.ProtocolErrors, s.ClosedByPeer, s.ClosedByServer, s.ClosedAbnormally,
+			s.Open, s.Accepted, s.Refused, s.MessagesIn, s.ControlIn, s.FramesOut, s.BytesIn, s.BytesOut, s.QueuedBytes,
+			s.HeldBytes, s.SlowCuts, s.BudgetCuts, s.HeartbeatTimeouts, s.ProtocolErrors, s.Dropped, s.Conflated, s.ClosedByPeer, s.ClosedByServer, s.ClosedAbnormally,
 		} {
 			set(float64(v))
 		}
@@ -72,6 +82,7 @@ func (r *Registry) Router(stats func() router.Stats) {
 		}
 	}
 	r.reg.MustRegister(c)
+	r.life(stats)
 }
 
 // Broker registers the metrics of the embedded broker.
@@ -119,6 +130,91 @@ func (r *Registry) Admission(capacity int, refused func() map[string]int64) {
 		set(float64(capacity))
 		for _, reason := range reasons {
 			set(float64(counts[reason]))
+		}
+	}
+	r.reg.MustRegister(c)
+}
+
+// Upstreams registers the metrics of calls that routes make.
+func (r *Registry) Upstreams(stats func() bridge.CallStats) {
+	c := &Collector{}
+	c.counters("upstream_calls_total", "Calls of the services of routes, by outcome.", "outcome", bridge.Outcomes()...)
+	c.counter("upstream_retries_total", "Attempts of such calls beside the first ones.")
+	c.gauge("upstream_calls_running", "Such calls under way.")
+	c.read = func(set func(float64)) {
+		s := stats()
+		for _, n := range s.Calls {
+			set(float64(n))
+		}
+		set(float64(s.Retries))
+		set(float64(s.Running))
+	}
+	r.reg.MustRegister(c)
+}
+
+// Webhooks registers the metrics of webhooks.
+func (r *Registry) Webhooks(stats func() bridge.WebhookStats) {
+	c := &Collector{}
+	c.gauge("webhook_events_queued", "Events that wait to be told.")
+	c.counters("webhook_events_total", "Events that were taken by the receiver, or given up.", "outcome", "delivered", "dropped")
+	c.counter("webhook_retries_total", "Requests beside the first ones of their events.")
+	c.read = func(set func(float64)) {
+		s := stats()
+		for _, v := range []int64{s.Queued, s.Delivered, s.Dropped, s.Retries} {
+			set(float64(v))
+		}
+	}
+	r.reg.MustRegister(c)
+}
+
+// API registers the metrics of the server API.
+func (r *Registry) API(stats func() httpapi.Stats) {
+	codes := make([]string, 0, len(httpapi.Codes()))
+	for _, code := range httpapi.Codes() {
+		codes = append(codes, string(code))
+	}
+	c := &Collector{}
+	c.counter("api_requests_total", "Requests of the server API that had a key.")
+	c.counter("api_published_total", "Publications of backends that were taken.")
+	c.counters("api_problems_total", "Refusals of the server API, by code.", "code", codes...)
+	c.read = func(set func(float64)) {
+		s := stats()
+		set(float64(s.Requests))
+		set(float64(s.Published))
+		for _, code := range httpapi.Codes() {
+			set(float64(s.Problems[code]))
+		}
+	}
+	r.reg.MustRegister(c)
+}
+
+// Auth registers the metrics of authentication. The names of breakers never
+// change.
+func (r *Registry) Auth(stats func() auth.Stats) {
+	var services []string
+	for _, b := range stats().Breakers {
+		services = append(services, b.Name)
+	}
+	c := &Collector{}
+	c.counters("auth_verifications_total", "Credentials that were checked, by outcome.", "outcome", "accepted", "rejected", "unavailable")
+	c.counter("auth_cached_answers_total", "Answers from memory.")
+	c.counter("auth_calls_total", "Calls of the auth service, or for keys.")
+	c.gauge("auth_calls_running", "Such calls under way.")
+	c.counter("auth_claims_left_out_total", "Identities whose claims were too large.")
+	if len(services) > 0 {
+		c.add(prometheus.GaugeValue, "auth_breaker_open", "Whether calls are refused, 0.5: one is tried.", "service", services)
+		c.counters("auth_breaker_opened_total", "Times that calls began to be refused.", "service", services...)
+	}
+	c.read = func(set func(float64)) {
+		s := stats()
+		for _, v := range []int64{s.Accepted, s.Rejected, s.Unavailable, s.Cached, s.Calls, s.Running, s.Oversize} {
+			set(float64(v))
+		}
+		for _, b := range s.Breakers {
+			set(float64(b.State) / float64(fault.Open))
+		}
+		for _, b := range s.Breakers {
+			set(float64(b.Opened))
 		}
 	}
 	r.reg.MustRegister(c)

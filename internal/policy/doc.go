@@ -1,7 +1,7 @@
 // Package policy compiles the rules of rooms: who may join and publish, what a
-// room keeps, and what happens to slow members. The rules come from a YAML
-// document (POLICY_FILE), strictly read; Default returns the one that is
-// embedded for each security level, in the words users write.
+// room keeps, and what happens to slow members; and the routes of events. They
+// come from a YAML document (POLICY_FILE), strictly read; Default returns the
+// one that is embedded for each security level, in the words users write.
 //
 // A compiled Policy is immutable and safe for concurrent use.
 //
@@ -23,4 +23,12 @@
 // Rooms for which wire.IsUserRoom holds are outside all patterns, so that no
 // wildcard can grant them. The special entry "user:*" sets what they keep and
 // whether backends alone or also their owners publish; only the owner joins.
+//
+// # Routes
+//
+// The document also says where application events go, those that the protocol
+// does not know. Their patterns are like those of rooms, with '.' as a third
+// separator, and any text between. A route that publishes stands in place of
+// the room's own rule of who publishes; a room of a user it reaches only for
+// that user's own connections.
 package policy

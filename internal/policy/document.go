@@ -16,14 +16,15 @@ const MaxDocumentBytes = 1 << 20
 
 // Document is a policy as users write it.
 type Document struct {
-	Version Whole      `yaml:"version"` // 1
-	Rooms   []RoomRule `yaml:"rooms"`
+	Version Whole       `yaml:"version"` // 1
+	Rooms   []RoomRule  `yaml:"rooms"`
+	Routes  []RouteRule `yaml:"routes"`
 }
 
 // RoomRule is one entry of rooms.
 type RoomRule struct {
 	Match      string   `yaml:"match"`
-	Join       string   `yaml:"join"`       // nobody, backend, authenticated, anyone
+	Join       string   `yaml:"join"`       // nobody, backend, authenticated, ask, anyone
 	Publish    string   `yaml:"publish"`    // nobody, backend, member, authenticated, anyone; user:* backend, owner
 	History    *History `yaml:"history"`    // absent: nothing is kept; user:* the default
 	Presence   bool     `yaml:"presence"`   // whether the room lists its members

@@ -1,27 +1,34 @@
 package policy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"time"
-
-	"go.uber.org/zap"
 )
 
 // Config says where the policy comes from.
 type Config struct {
 	// File is a YAML document; empty: the one embedded for the security level.
 	File string `env:"POLICY_FILE"`
+	// CanAsk says that there is somebody to ask who may join a room. Without,
+	// a policy that asks is a fault. It follows from other settings.
+	CanAsk bool
+}
+
+var errNobodyToAsk = errors.New("policy: a room says join: ask, but nobody can be asked without an auth service that decides about rooms")
+
+// Load is Load for the configured file, of a policy that can be put in force.
+func (c Config) Load(level string) (*Policy, string, error) {
+	p, source, err := Load(c.File, level)
+	if err == nil && p.Asks() && !c.CanAsk {
+		return nil, source, errNobodyToAsk
+	}
+	return p, source, err
 }
 
 // Level names the embedded policy that stands in for a missing file.
 type Level string
-
-// Reloads brings wishes to read the file again, such as SIGHUP.
-type Reloads <-chan os.Signal
 
 // Load reads and compiles a file, or without one the level's embedded
 // document. It also returns where the policy comes from, for the log.
@@ -40,6 +47,12 @@ func Load(file, level string) (*Policy, string, error) {
 
 // readFile reads a regular file of at most MaxDocumentBytes.
 func readFile(path string) ([]byte, error) {
+	switch info, err := os.Stat(path); { // before opening: a pipe would wait for a writer
+	case err != nil:
+		return nil, fmt.Errorf("policy: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("policy: %s is no regular file", path)
+	}
 	f, err := os.Open(path) //nolint:gosec // the operator's choice
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -51,65 +64,12 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Reloader keeps a Live in step with a file.
-type Reloader struct {
-	file    string
-	live    *Live
-	reloads Reloads
-	log     *zap.Logger
-}
-
-// pollEvery is how often the file is looked at: a mounted ConfigMap changes
-// without a signal.
-const pollEvery = 2 * time.Second
-
-// NewReloader makes a reloader. A receive from reloads (SIGHUP) reads the file
-// at once; it may be nil.
-func NewReloader(file string, live *Live, reloads Reloads, log *zap.Logger) *Reloader {
-	return &Reloader{file, live, reloads, log}
-}
-
-// Run reloads until ctx ends. A file that does not load or compile leaves the
-// policy in force as it is, and is said in the log once.
-func (r *Reloader) Run(ctx context.Context) {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	seen := r.stamp()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.reloads:
-			if r.file == "" {
-				r.log.Info("nothing to reload: the policy is the embedded one")
-				continue
-			}
-			seen = r.stamp()
-			r.reload()
-		case <-tick.C:
-			if stamp := r.stamp(); stamp != seen {
-				seen = stamp
-				r.reload()
-			}
-		}
+// Reload puts what the configured file says now into force. A file that does
+// not load or compile leaves the policy as it is.
+func (l *Live) Reload(c Config) error {
+	p, _, err := c.Load("")
+	if err == nil {
+		l.Set(p)
 	}
-}
-
-// stamp changes when the file does.
-func (r *Reloader) stamp() string {
-	info, err := os.Stat(r.file)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
-}
-
-func (r *Reloader) reload() {
-	p, _, err := Load(r.file, "")
-	if err != nil {
-		r.log.Error("the changed policy is not taken; the old one stays", zap.String("file", r.file), zap.Error(err))
-		return
-	}
-	r.live.Set(p)
-	r.log.Info("policy reloaded", zap.String("file", r.file), zap.Int("rules", len(p.Rules())))
+	return err
 }

@@ -1,15 +1,10 @@
 package policy
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
-
-	"go.uber.org/zap"
 )
 
 const open = "version: 1\nrooms: [{match: '**', join: anyone, publish: member}]\n"
@@ -33,46 +28,50 @@ func TestLoadPrefersTheFileAndSaysWhereThePolicyComesFrom(t *testing.T) {
 	if _, _, err := Load(filepath.Join(t.TempDir(), "none"), Minimal); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("missing file: %v", err)
 	}
+	if _, _, err := Load(t.TempDir(), Minimal); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("a folder: %v", err)
+	}
 	write(t, path, strings.Repeat("#", MaxDocumentBytes+1))
 	if _, _, err := Load(path, Minimal); err == nil {
 		t.Error("a document beyond the bound was taken")
 	}
 }
 
-func TestAChangedFileIsReloadedAndABadOneIsNot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "policy.yaml")
-		write(t, path, open)
-		p, _, err := Load(path, "")
-		if err != nil {
-			t.Fatal(err)
+func TestAPolicyThatAsksNeedsSomebodyToAsk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, path, "version: 1\nrooms: [{match: 'deal:*', join: ask, publish: member}]\n")
+	if _, _, err := (Config{File: path}).Load(Minimal); err == nil || !strings.Contains(err.Error(), "join: ask") {
+		t.Errorf("with nobody to ask: %v", err)
+	}
+	if p, _, err := (Config{File: path, CanAsk: true}).Load(Minimal); err != nil || p.Rooms.Lookup("deal:1").Join != Ask {
+		t.Errorf("with somebody to ask: %v", err)
+	}
+	for _, level := range []string{Minimal, Standard, Strict} {
+		if _, _, err := (Config{}).Load(level); err != nil {
+			t.Errorf("the policy of %s asks: %v", level, err)
 		}
-		live := NewLive(p)
-		signals := make(chan os.Signal)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); NewReloader(path, live, signals, zap.NewNop()).Run(ctx) }()
-		synctest.Wait()
+	}
+}
 
-		write(t, path, "version: 1\nrooms: [{match: 'shop:*', join: anyone, publish: member}]\n")
-		time.Sleep(2 * pollEvery)
-		synctest.Wait()
-		if live.Lookup("lobby") != nil || live.Lookup("shop:1") == nil {
-			t.Error("the changed file was not taken")
+func TestAChangedFileIsReloadedAndABadOneIsNot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, path, open)
+	p, _, err := Load(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, cfg := NewLive(p), Config{File: path}
+	write(t, path, "version: 1\nrooms: [{match: 'shop:*', join: anyone, publish: member}]\n")
+	if err := live.Reload(cfg); err != nil || live.Lookup("lobby") != nil || live.Lookup("shop:1") == nil {
+		t.Errorf("the changed file was not taken: %v", err)
+	}
+	for name, text := range map[string]string{
+		"faulty":               "version: 7\n",
+		"asking without asker": "version: 1\nrooms: [{match: '**', join: ask, publish: member}]\n",
+	} {
+		write(t, path, text)
+		if err := live.Reload(cfg); err == nil || live.Lookup("shop:1") == nil || live.Lookup("lobby") != nil {
+			t.Errorf("%s: a bad file replaced the policy, or was not said to be bad: %v", name, err)
 		}
-		write(t, path, "version: 7\n")
-		time.Sleep(2 * pollEvery)
-		synctest.Wait()
-		if live.Lookup("shop:1") == nil {
-			t.Error("a bad file replaced the policy")
-		}
-		write(t, path, open)
-		signals <- os.Interrupt
-		synctest.Wait()
-		if live.Lookup("lobby") == nil {
-			t.Error("the signal did not reload")
-		}
-		cancel()
-		<-done
-	})
+	}
 }

@@ -160,6 +160,7 @@ func TestEveryBadValueIsRefused(t *testing.T) {
 		"members join":             {"match: a, join: member, publish: member", `join is "member"`},
 		"owners join":              {"match: a, join: owner, publish: member", `join is "owner"`},
 		"owners publish":           {"match: a, join: anyone, publish: owner", `publish is "owner"`},
+		"asked who publishes":      {"match: a, join: ask, publish: ask", `publish is "ask"`},
 		"a word in capitals":       {"match: a, join: Anyone, publish: member", `join is "Anyone"`},
 		"invalid as a word":        {"match: a, join: anyone, publish: invalid", `publish is "invalid"`},
 		"slow":                     {rule + ", slow: block", `slow is "block", must be one of: disconnect drop_oldest conflate`},
@@ -321,7 +322,7 @@ func TestPartiesIncludeTheSmallerOnes(t *testing.T) {
 	for w := Nobody; w <= Anyone; w++ {
 		got = append(got, w.String())
 	}
-	if strings.Join(got, " ") != words || (Anyone+1).String() != "invalid" {
+	if strings.Join(got, " ") != words || Ask.String() != "ask" || (Ask+1).String() != "invalid" {
 		t.Errorf("%q", got)
 	}
 }
@@ -348,7 +349,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, r := range p.Rules() {
-			if r.Retention.Size < 0 || r.Retention.Age < 0 || r.Publish > Anyone || r.Join > Anyone {
+			if r.Retention.Size < 0 || r.Retention.Age < 0 || r.Publish > Anyone || r.Join > Ask {
 				t.Fatalf("%q became %+v", doc, r)
 			}
 			if wire.IsUserRoom(r.Match) && (r.Match != userMatch || r.Join != Nobody || r.Publish > Member) {

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -51,10 +52,15 @@ func parsePattern(s string) (pattern, error) {
 	if wire.IsUserRoom(s) {
 		return nil, fmt.Errorf("rooms of users take no patterns; their one entry is %q", userMatch)
 	}
+	return splitPattern(s, ":/")
+}
+
+// splitPattern takes a pattern apart at the separators.
+func splitPattern(s, separators string) (pattern, error) {
 	var p pattern
 	var sep byte
 	for rest := s; ; {
-		i := strings.IndexAny(rest, ":/")
+		i := strings.IndexAny(rest, separators)
 		if i < 0 {
 			return append(p, token{sep, rest}), checkToken(rest, true)
 		}
@@ -109,4 +115,38 @@ func meetSegment(a, b string) (string, bool) {
 		return a, true
 	}
 	return "", false
+}
+
+// ambiguities finds every pair of ambiguous patterns among those of one kind.
+// literal tells whether there is a rule without wildcards of that name.
+func ambiguities(kind string, wildcards []pattern, literal func(string) bool) error {
+	has := func(p pattern) bool {
+		if !p.wild() {
+			return literal(p.String())
+		}
+		return slices.ContainsFunc(wildcards, func(q pattern) bool { return slices.Equal(p, q) })
+	}
+	var faults []error
+	for i, p := range wildcards {
+		for _, q := range wildcards[:i] {
+			if err := ambiguous(kind, q, p, has); err != nil {
+				faults = append(faults, err)
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func ambiguous(kind string, p, q pattern, has func(pattern) bool) error {
+	both, overlap := meet(p, q)
+	switch {
+	case !overlap:
+		return nil
+	case slices.Equal(p, q):
+		return fmt.Errorf("policy: %s %q is written twice", kind, p)
+	case slices.Equal(both, p), slices.Equal(both, q), has(both):
+		return nil
+	}
+	return fmt.Errorf("policy: %s %q and %q are ambiguous: both match %q and neither is more specific; "+
+		"write a rule for %q", kind, p, q, both, both)
 }

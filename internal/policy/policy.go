@@ -27,7 +27,8 @@ const (
 // userMatch is the special entry for the rooms of users.
 const userMatch = "user:*"
 
-// Who says who may do something. A larger value includes the smaller ones.
+// Who says who may do something. Up to Anyone a larger value includes the
+// smaller ones.
 type Who uint8
 
 // The parties of a rule. In rooms of users only the owner can be a Member.
@@ -37,6 +38,7 @@ const (
 	Member            // also connections that joined the room
 	Authenticated     // also connections with a user's identity
 	Anyone            // also guests
+	Ask               // whom the auth service names when it is asked; join only
 )
 
 // String is the word used in documents.
@@ -52,6 +54,8 @@ func (w Who) String() string {
 		return "authenticated"
 	case Anyone:
 		return "anyone"
+	case Ask:
+		return "ask"
 	}
 	return "invalid"
 }
@@ -68,7 +72,8 @@ type Room struct {
 
 // Policy is a compiled document.
 type Policy struct {
-	Rooms *Rooms
+	Rooms  *Rooms
+	Routes *Routes
 }
 
 // Rules lists the compiled rules in the document's order, after the one for
@@ -79,6 +84,11 @@ func (p *Policy) Rules() []Room {
 		out = append(out, *r)
 	}
 	return out
+}
+
+// Asks tells whether a rule leaves to somebody else who may join.
+func (p *Policy) Asks() bool {
+	return slices.ContainsFunc(p.Rooms.rules, func(r *Room) bool { return r.Join == Ask })
 }
 
 // Compile checks a document and makes it ready for look-ups. The error joins
@@ -100,10 +110,14 @@ func Compile(doc Document) (*Policy, error) {
 	if err := b.checkWildcards(); err != nil {
 		faults = append(faults, err)
 	}
+	routes, err := compileRoutes(doc.Routes)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return &Policy{Rooms: b.rooms}, nil
+	return &Policy{Rooms: b.rooms, Routes: routes}, nil
 }
 
 func defaultUserRoom() Room {
@@ -152,34 +166,5 @@ func (b *builder) checkWildcards() error {
 	if len(b.wildcards) > MaxWildcards {
 		return fmt.Errorf("policy: %d rooms with wildcards, at most %d", len(b.wildcards), MaxWildcards)
 	}
-	var faults []error
-	for i, p := range b.wildcards {
-		for _, q := range b.wildcards[:i] {
-			if err := b.ambiguous(q, p); err != nil {
-				faults = append(faults, err)
-			}
-		}
-	}
-	return errors.Join(faults...)
-}
-
-func (b *builder) ambiguous(p, q pattern) error {
-	both, overlap := meet(p, q)
-	switch {
-	case !overlap:
-		return nil
-	case slices.Equal(p, q):
-		return fmt.Errorf("policy: rooms %q is written twice", p)
-	case slices.Equal(both, p), slices.Equal(both, q), b.has(both):
-		return nil
-	}
-	return fmt.Errorf("policy: rooms %q and %q are ambiguous: both match %q and neither is more specific; "+
-		"write a rule for %q", p, q, both, both)
-}
-
-func (b *builder) has(p pattern) bool {
-	if !p.wild() {
-		return b.rooms.literal[p.String()] != nil
-	}
-	return slices.ContainsFunc(b.wildcards, func(q pattern) bool { return slices.Equal(p, q) })
+	return ambiguities("rooms", b.wildcards, func(name string) bool { return b.rooms.literal[name] != nil })
 }

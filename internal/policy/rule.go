@@ -12,7 +12,7 @@ import (
 // compileRoom checks an ordinary rule.
 func compileRoom(rule RoomRule) (Room, error) {
 	join, err1 := choose("join", rule.Join, "", []choice[Who]{
-		{"nobody", Nobody}, {"backend", Backend}, {"authenticated", Authenticated}, {"anyone", Anyone}})
+		{"nobody", Nobody}, {"backend", Backend}, {"authenticated", Authenticated}, {"anyone", Anyone}, {"ask", Ask}})
 	publish, err2 := choose("publish", rule.Publish, "", []choice[Who]{
 		{"nobody", Nobody}, {"backend", Backend}, {"member", Member}, {"authenticated", Authenticated}, {"anyone", Anyone}})
 	room, err3 := compileCommon(rule)

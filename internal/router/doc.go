@@ -17,7 +17,28 @@
 // and either the broker's answer or the delivery, whichever comes first, ends
 // it and replies.
 //
+// # The life of an identity
+//
+// A connection ends with its token: the session's timer, which has served for
+// the first credential, then serves for the token's end. A refresh replaces
+// the identity and the timer's task, and touches nothing else: rooms, presence
+// and what is under way stay. Whoever sets the timer does so under the
+// session's lock while the session has the identity that the task is for.
+//
+// Revocations are noted before sessions are looked for, and looked up after a
+// session has taken an identity: one of the two finds the other.
+//
+// Memberships that the authorizer has granted for a time stand in grants, by
+// session: sessions without any pay nothing for them. What is due is asked
+// again by a bounded number of goroutines.
+//
+// # Locks
+//
+// Order: grants.mu, then Router.mu, then the wheel's. Session's lock, then the
+// wheel's. revocations.mu, then the wheel's.
+//
 // # Goroutines
 //
-// Those of requests that wait. Shutdown stops and waits for them.
+// Those of requests that wait, and those that ask for grants again. Shutdown
+// stops and waits for them.
 package router

@@ -28,7 +28,8 @@ func errorEvent(id []byte, e *wire.Error) wire.Event {
 		Message   string    `json:"message"`
 		Timestamp int64     `json:"timestamp"`
 		Retryable bool      `json:"retryable"`
-	}{e.Code, e.Message, now(), e.Code.Retryable()})
+		Reason    string    `json:"reason,omitempty"`
+	}{e.Code, e.Message, now(), e.Code.Retryable(), e.Reason})
 }
 
 func (r *Router) connectedEvent(s *session.Session, id *auth.Identity) wire.Event {
@@ -84,10 +85,13 @@ func joinedEvent(id []byte, j hub.Joined, keeps bool) wire.Event {
 	}{j.Room, placeOf(j.Position, keeps), j.Recovered, j.Reason, members})
 }
 
-func leftEvent(id []byte, room string) wire.Event {
+// leftEvent says that a membership ended; reason is empty when the client
+// wanted it so.
+func leftEvent(id []byte, room, reason string) wire.Event {
 	return event(wire.EventRoomLeft, id, struct {
-		Room string `json:"room"`
-	}{room})
+		Room   string `json:"room"`
+		Reason string `json:"reason,omitempty"`
+	}{room, reason})
 }
 
 func pongEvent(id []byte) wire.Event {

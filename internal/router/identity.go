@@ -42,12 +42,14 @@ func (r *Router) authenticate(s *session.Session, req *wire.Request) bool {
 
 // verify checks a token and gives the session the identity that it proves.
 func (r *Router) verify(s *session.Session, id []byte, token string, since positions) {
-	// The client has kept the deadline; from here on it is the verifier's time.
-	r.wheel.Cancel(&s.Timer)
-	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.AuthDeadline)
-	defer cancel()
-	identity, err := r.verifier.Verify(ctx, token, s.Peer())
 	old := s.Identity()
+	if old == nil {
+		// The client has kept the deadline; from here on it is the verifier's time.
+		r.wheel.Cancel(&s.Timer)
+	}
+	s.SetRefresh(session.RefreshUnderWay)
+	identity, err := r.prove(s, token)
+	defer func() { s.SetRefresh(refreshed(err)) }() // after the new identity: until then it is under way
 	switch {
 	case err != nil:
 		r.fail(s, id, err)
@@ -55,14 +57,42 @@ func (r *Router) verify(s *session.Session, id []byte, token string, since posit
 			r.unverified(s, err)
 		}
 	case old == nil:
-		r.welcome(s, &identity, since, authenticatedEvent(id, &identity))
+		r.welcome(s, identity, since, authenticatedEvent(id, identity))
 	case old.UserID == identity.UserID:
-		s.Identify(old, &identity, authenticatedEvent(id, &identity))
+		r.renew(s, old, identity, authenticatedEvent(id, identity))
 	case old.Guest && s.Seats() <= 1:
 		r.hub.Leave(s, s.OwnRoom())
-		r.welcome(s, &identity, since, authenticatedEvent(id, &identity))
+		r.welcome(s, identity, since, authenticatedEvent(id, identity))
 	default:
 		r.fail(s, id, wire.NewError(wire.Forbidden, "the connection belongs to another user; open another one"))
+	}
+}
+
+// prove returns the identity that a token proves, unless it was revoked.
+func (r *Router) prove(s *session.Session, token string) (*auth.Identity, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.AuthDeadline)
+	defer cancel()
+	identity, err := r.verifier.Verify(ctx, token, s.Peer())
+	if err == nil && r.revoked.has(&identity) {
+		err = errRevoked
+	}
+	return &identity, err
+}
+
+// refreshed is how a wish to renew a credential ended.
+func refreshed(err error) session.Refresh {
+	if err != nil && !wire.IsCode(err, wire.Unauthenticated) {
+		return session.RefreshUnverified
+	}
+	return session.RefreshNone
+}
+
+// renew gives a session its user's new identity. Rooms, presence and what is
+// under way stay as they are.
+func (r *Router) renew(s *session.Session, old, identity *auth.Identity, say wire.Event) {
+	if s.Identify(old, identity, say) {
+		r.live(s, old, identity)
+		r.reject(s, identity)
 	}
 }
 
@@ -79,9 +109,18 @@ func (r *Router) unverified(s *session.Session, err error) {
 // welcome gives a session its identity and its user's room, behind what the
 // client is told first.
 func (r *Router) welcome(s *session.Session, identity *auth.Identity, since positions, first ...wire.Event) {
-	if !s.Identify(s.Identity(), identity, append(first, r.connectedEvent(s, identity))...) {
+	if !r.counts(s, identity) {
 		return
 	}
+	old := s.Identity()
+	if !s.Identify(old, identity, append(first, r.connectedEvent(s, identity))...) {
+		return
+	}
+	if old == nil {
+		r.pending.Add(-1)
+	}
+	r.came(s, identity)
+	r.live(s, old, identity)
 	room := s.OwnRoom()
 	err := r.hub.Join(r.ctx, s, room, since[room], func(j hub.Joined) wire.Event { return joinedEvent(nil, j, r.keeps(room)) })
 	if err != nil {
@@ -89,4 +128,5 @@ func (r *Router) welcome(s *session.Session, identity *auth.Identity, since posi
 		r.log.Warn("user room not joined", zap.String("connection", s.ID()), zap.Error(err))
 		s.Close(wire.Close{Code: wire.CloseTryAgainLater, Reason: "unavailable"})
 	}
+	r.reject(s, identity)
 }

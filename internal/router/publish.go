@@ -10,6 +10,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/jsonscan"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
+	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -33,34 +35,42 @@ func (r *Router) publish(s *session.Session, req *wire.Request) bool {
 	if err == nil {
 		p.Retention, err = r.admit(s, &p)
 	}
-	if err == nil && !r.publishes.enter() {
-		err = errDraining
-	}
 	if err != nil {
 		return r.fail(s, req.ID, err)
 	}
 	p.NoEcho = !echo
+	return r.submit(s, req.ID, p)
+}
+
+// submit publishes for a session what it may, and replies.
+func (r *Router) submit(s *session.Session, id []byte, p broker.Publication) bool {
+	if !r.publishes.enter() {
+		return r.fail(s, id, errDraining)
+	}
 	p.Data = bytes.Clone(p.Data)
 	p.Origin = s.ID()
 	p.Publisher = "user/" + s.Identity().UserID
 	p.Position.Nonce = newNonce()
-	under := &session.Publish{Nonce: p.Position.Nonce, Room: p.Room, ID: bytes.Clone(req.ID)}
+	under := &session.Publish{Nonce: p.Position.Nonce, Room: p.Room, ID: bytes.Clone(id)}
 	s.BeginPublish(under)
+	span := r.monitor.Begin(monitor.Publish)
 	if r.local != nil {
 		pos, err := r.local.TryPublish(p)
 		if !errors.Is(err, broker.ErrWouldBlock) {
+			span.End()
 			return r.published(s, under, pos, err)
 		}
 	}
-	if r.begin(s, func() { r.publishSoon(s, under, p) }) {
+	if r.begin(s, func() { r.publishSoon(s, under, p, span) }) {
 		return false
 	}
 	return r.published(s, under, wire.Position{}, errShutdown)
 }
 
 // publishSoon is the part of a publish that may wait.
-func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication) {
+func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication, span monitor.Span) {
 	pos, err := r.publishWithin(r.ctx, p)
+	span.End()
 	r.published(s, under, pos, err)
 }
 
@@ -139,6 +149,7 @@ type Outgoing struct {
 	Publisher      string // scope of the idempotency key
 	IdempotencyKey string
 	ConflateKey    string
+	Except         []string // connections that get no copy, see wire.Publication
 }
 
 func (o *Outgoing) check() error {
@@ -151,7 +162,7 @@ func (o *Outgoing) check() error {
 	if o.Data != nil && jsonscan.Valid(o.Data) != nil {
 		return errData
 	}
-	return nil
+	return checkExcept(o.Except)
 }
 
 // SendRoom publishes to a room. Nil means stored, where the room has history.
@@ -161,7 +172,7 @@ func (r *Router) SendRoom(ctx context.Context, room string, o Outgoing) (wire.Po
 	switch {
 	case !wire.ValidRoom(room):
 		return wire.Position{}, errRoomName
-	case rule == nil:
+	case rule == nil, rule.Publish == policy.Nobody:
 		return wire.Position{}, errForbidden
 	}
 	return r.send(ctx, room, rule.Retention, o)
@@ -189,10 +200,12 @@ func (r *Router) send(ctx context.Context, room string, keep broker.Retention, o
 	defer r.publishes.leave()
 	p := broker.Publication{Retention: keep, Publication: wire.Publication{
 		Room: room, Event: o.Event, Data: o.Data, Publisher: o.Publisher,
-		IdempotencyKey: o.IdempotencyKey, ConflateKey: o.ConflateKey,
+		IdempotencyKey: o.IdempotencyKey, ConflateKey: o.ConflateKey, Except: o.Except,
 	}}
 	p.Position.Nonce = newNonce()
+	span := r.monitor.Begin(monitor.Publish)
 	pos, err := r.publishWithin(ctx, p)
+	span.End()
 	if err == nil {
 		r.stats.published.Add(1)
 	}

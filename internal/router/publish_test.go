@@ -369,6 +369,7 @@ func TestBackendsSend(t *testing.T) {
 			code wire.Code
 		}{
 			"an unknown room":     {"nowhere", Outgoing{Event: "e"}, wire.Forbidden},
+			"where nobody does":   {"shut", Outgoing{Event: "e"}, wire.Forbidden},
 			"a bad room":          {"a b", Outgoing{Event: "e"}, wire.InvalidMessage},
 			"everyone as a room":  {wire.Everyone, Outgoing{Event: "e"}, wire.InvalidMessage},
 			"no event":            {"news", Outgoing{}, wire.InvalidMessage},

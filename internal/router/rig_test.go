@@ -39,6 +39,7 @@ rooms:
   - {match: "wall", join: nobody, publish: anyone}
   - {match: "seen:*", join: anyone, publish: member, presence: true}
   - {match: "shut", join: nobody, publish: nobody}
+  - {match: "deal:*", join: ask, publish: member, presence: true}
 `
 
 // freeUsers is a policy under which owners publish in their rooms.
@@ -49,10 +50,47 @@ rooms:
   - {match: "user:*", publish: owner, history: {size: 10}, presence: true}
 `
 
-// verifier takes "u:ann" for ann; what it does first can be set.
+// verifier takes "u:ann" for ann, and "u:ann;5m" for ann for five minutes; what
+// it does first can be set.
 type verifier struct {
 	mu     sync.Mutex
 	before func(ctx context.Context, token string) error // guarded by mu
+	down   error                                         // guarded by mu
+	probe  func(ctx context.Context) error               // guarded by mu
+	probes int                                           // guarded by mu
+}
+
+// answers says what becomes of probes; nil: they find the service.
+func (v *verifier) answers(probe func(ctx context.Context) error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.probe = probe
+}
+
+// Probe implements auth.Prober.
+func (v *verifier) Probe(ctx context.Context) error {
+	v.mu.Lock()
+	v.probes++
+	probe := v.probe
+	v.mu.Unlock()
+	if probe == nil {
+		return nil
+	}
+	return probe(ctx)
+}
+
+// say makes the verifier say that its service is away, or no longer (nil).
+func (v *verifier) say(down error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.down = down
+}
+
+// Degraded implements auth.Degraded.
+func (v *verifier) Degraded() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.down
 }
 
 func (v *verifier) do(f func(ctx context.Context, token string) error) {
@@ -74,7 +112,11 @@ func (v *verifier) Verify(ctx context.Context, token string, _ netip.Addr) (auth
 	if !ok {
 		return auth.Identity{}, wire.NewError(wire.Unauthenticated, "the token is not accepted")
 	}
-	id := auth.Identity{UserID: user}
+	user, life, timed := strings.Cut(user, ";")
+	id := auth.Identity{UserID: user, Token: auth.DigestOf(token)}
+	if d, err := time.ParseDuration(life); timed && err == nil {
+		id.ExpiresAt = time.Now().Add(d)
+	}
 	if user == "brief" {
 		id.ExpiresAt = time.UnixMilli(4102444800000)
 	}
@@ -188,6 +230,7 @@ func (s *slowSink) Gap(room string, g wire.Gap) {
 type options struct {
 	rooms     string
 	elsewhere bool
+	asked     auth.Authorizer
 	memory    membroker.Config
 	hub       hub.Config
 	router    Config
@@ -223,6 +266,9 @@ func start(t testing.TB, o options) *rig {
 	}
 	r.hub = hub.New(o.hub, b, r.live.Lookup, quick{}, r.wheel)
 	r.router = New(o.router, r.hub, b, r.verifier, r.live, r.wheel, zap.NewNop())
+	if o.asked != nil {
+		r.router.UseAuthorizer(o.asked)
+	}
 	r.slow = &slowSink{Hub: r.hub}
 	r.wheel.Start()
 	r.mem.Start(r.slow)

@@ -28,7 +28,14 @@ func (r *Router) keeps(room string) bool {
 	return rule != nil && rule.Retention.Keeps()
 }
 
-// mayJoin tells whether the policy lets a session join a room.
+// asks tells whether somebody must be asked who may join a room.
+func (r *Router) asks(room string) bool {
+	rule := r.rule(room)
+	return rule != nil && rule.Join == policy.Ask
+}
+
+// mayJoin tells whether the policy lets a session join a room without asking
+// anybody.
 func (r *Router) mayJoin(s *session.Session, room string) bool {
 	if wire.IsUserRoom(room) {
 		return wire.OwnsRoom(s.OwnRoom(), room)
@@ -74,17 +81,23 @@ func (r *Router) joinRoom(s *session.Session, req *wire.Request) bool {
 		return errUnknownField
 	})
 	id := bytes.Clone(req.ID)
+	asks := r.asks(room)
 	switch {
 	case err != nil:
 		return r.fail(s, id, err)
 	case room == "":
 		return r.fail(s, id, errRoomName)
-	case !r.mayJoin(s, room):
+	case !asks && !r.mayJoin(s, room):
 		return r.fail(s, id, errForbidden)
 	}
+	join := func() error {
+		return r.hub.Join(r.ctx, s, room, since, func(j hub.Joined) wire.Event { return joinedEvent(id, j, r.keeps(room)) })
+	}
+	if asks {
+		return r.wait(s, id, func() { r.joinAsked(s, id, room, join) })
+	}
 	return r.soon(s, id, func() {
-		reply := func(j hub.Joined) wire.Event { return joinedEvent(id, j, r.keeps(room)) }
-		if err := r.hub.Join(r.ctx, s, room, since, reply); err != nil {
+		if err := join(); err != nil {
 			r.fail(s, id, err)
 		}
 	})
@@ -109,8 +122,9 @@ func (r *Router) leaveRoom(s *session.Session, req *wire.Request) bool {
 		return r.fail(s, id, errOwnRoom)
 	}
 	return r.soon(s, id, func() {
+		r.grants.forget(s, room)
 		r.hub.Leave(s, room) // leaving a room one is not in changes nothing
-		s.Send(leftEvent(id, room))
+		s.Send(leftEvent(id, room, ""))
 	})
 }
 

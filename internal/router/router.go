@@ -2,15 +2,17 @@ package router
 
 import (
 	"context"
-	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/fault"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
@@ -27,6 +29,7 @@ type Config struct {
 	PublishWait  time.Duration // how long a publish may wait for a lagging hand-off
 	HistoryLimit int           // most publications in one history reply
 	HistoryBytes int           // most bytes of them, about
+	Life         LifeConfig    // of identities and grants
 }
 
 // withDefaults fills in what is zero.
@@ -46,6 +49,7 @@ func (c Config) withDefaults() Config {
 	if c.HistoryBytes <= 0 {
 		c.HistoryBytes = 512 << 10
 	}
+	c.Life = c.Life.withDefaults()
 	return c
 }
 
@@ -63,11 +67,21 @@ type Router struct {
 	rooms    *policy.Live
 	wheel    *wheel.Wheel
 	log      *zap.Logger
+	faults   *fault.Reporter
 	handlers map[string]handler
 	ctx      context.Context // ends with Shutdown
 	cancel   context.CancelFunc
 
-	publishes gate
+	upstreams  Upstreams        // set before the first session; nil without any
+	watcher    Watcher          // set before the first session; nil without one
+	authorizer auth.Authorizer  // set before the first session; nil without one
+	monitor    *monitor.Monitor // set before the first session; nil without one
+	revoked    *revocations
+	grants     *grants
+	probe      *probe
+	publishes  gate
+	calls      gate
+	pending    atomic.Int64 // sessions without an identity
 
 	mu      sync.Mutex
 	closing bool           // guarded by mu
@@ -81,8 +95,12 @@ var _ session.Dispatcher = (*Router)(nil)
 // New makes a router. It owns none of its parts.
 func New(cfg Config, h *hub.Hub, b broker.Broker, v auth.Verifier, rooms *policy.Live, w *wheel.Wheel, log *zap.Logger) *Router {
 	r := &Router{cfg: cfg.withDefaults(), hub: h, broker: b, verifier: v, rooms: rooms, wheel: w, log: log}
+	r.faults = fault.NewReporter(log)
 	r.local, _ = b.(broker.Local)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.revoked = newRevocations(r.cfg.Life.MaxRevocations, w)
+	r.grants = &grants{router: r, of: map[*session.Session][]*grant{}}
+	r.probe = newProbe(r)
 	r.handlers = map[string]handler{
 		wire.EventAuthenticate: r.authenticate,
 		wire.EventJoinRoom:     r.joinRoom,
@@ -95,9 +113,25 @@ func New(cfg Config, h *hub.Hub, b broker.Broker, v auth.Verifier, rooms *policy
 	return r
 }
 
+// UseMonitor says what measures publishes and calls of upstreams. Call it
+// before the first session is opened.
+func (r *Router) UseMonitor(m *monitor.Monitor) { r.monitor = m }
+
 // Hold refuses all publishes from now on, as the gateway drains, and returns
 // once those under way have been answered by the broker, or with ctx's error.
-func (r *Router) Hold(ctx context.Context) error { return r.publishes.hold(ctx) }
+//
+// Calls of upstreams are refused and waited for likewise, but no longer than a
+// moment: one that hangs must not keep what was published from its receivers.
+func (r *Router) Hold(ctx context.Context) error {
+	r.calls.shut.Store(true)
+	err := r.publishes.hold(ctx)
+	short, cancel := context.WithTimeout(ctx, callHold)
+	defer cancel()
+	if r.calls.hold(short) != nil {
+		r.log.Warn("drain: upstreams have not answered yet", zap.Int64("calls", r.calls.inside.Load()))
+	}
+	return err
+}
 
 // Shutdown ends the requests that wait, and waits for them.
 func (r *Router) Shutdown() {
@@ -110,7 +144,11 @@ func (r *Router) Shutdown() {
 
 // Open starts the session of a new connection.
 func (r *Router) Open(c transport.Conn, hello session.Hello) transport.Handler {
+	if hello.Identity != nil && r.revoked.has(hello.Identity) {
+		hello.Identity, hello.Fault = nil, errRevoked
+	}
 	s := session.New(c, hello, r)
+	r.pending.Add(1)
 	r.hub.Add(s)
 	switch {
 	case hello.Fault != nil:
@@ -131,19 +169,18 @@ func (r *Router) Open(c transport.Conn, hello session.Hello) transport.Handler {
 
 // await gives a session without an identity the time for a credential.
 func (r *Router) await(s *session.Session, late *wire.Error) {
-	r.wheel.Schedule(&s.Timer, r.cfg.AuthDeadline, &deadline{r, s, late})
-	if s.Gone() { // Closed cancels, and may have done so before
-		r.wheel.Cancel(&s.Timer)
-	}
+	// Under the lock, as Closed cancels once the session is gone.
+	s.While(nil, func() { r.wheel.Schedule(&s.Timer, r.cfg.AuthDeadline, &deadline{r, s, late}) })
 }
 
 // closeFor is how a connection ends whose credential was not accepted. One
-// that could not be checked is not called bad.
+// that may be accepted later is not called bad.
 func closeFor(code wire.Code) wire.Close {
-	if code == wire.Unavailable {
-		return wire.Close{Code: wire.CloseTryAgainLater, Reason: "unavailable"}
+	row := fault.RowOf(code)
+	if !row.Retry() {
+		row = fault.RowOf(wire.Unauthenticated)
 	}
-	return wire.Close{Code: wire.CloseUnauthenticated, Reason: "unauthenticated"}
+	return row.Goodbye()
 }
 
 // deadline is the end of the time for a first credential.
@@ -162,28 +199,40 @@ func (d *deadline) Expired() {
 }
 
 // Closed implements session.Dispatcher.
-func (r *Router) Closed(s *session.Session, _ wire.Close) {
+func (r *Router) Closed(s *session.Session, c wire.Close) {
+	r.stats.ended(c.Code)
 	r.hub.Remove(s)
+	if s.Identity() == nil { // and gone, so that it gets none
+		r.pending.Add(-1)
+	}
+	s.Account().Close()
 	r.wheel.Cancel(&s.Timer)
+	r.grants.end(s)
+	r.gone(s, c)
 }
 
 // Refused implements session.Dispatcher.
 func (r *Router) Refused(s *session.Session, req *wire.Request, err error) {
 	r.stats.requests.Add(1)
-	r.fail(s, req.ID, err)
+	if r.within(s, req) {
+		r.fail(s, req.ID, err)
+	}
 }
 
 // Dispatch implements session.Dispatcher.
 func (r *Router) Dispatch(s *session.Session, req *wire.Request) bool {
 	r.stats.requests.Add(1)
+	if !r.within(s, req) {
+		return true
+	}
 	h := r.handlers[req.Event]
 	switch {
 	case h == nil && wire.Reserved(req.Event):
 		return r.fail(s, req.ID, wire.NewError(wire.Forbidden, "only the gateway sends this event"))
-	case h == nil:
-		return r.fail(s, req.ID, wire.NewError(wire.UnknownEvent, "no route takes this event; publish {room, event, data} sends to a room"))
 	case s.Identity() == nil && req.Event != wire.EventAuthenticate && req.Event != wire.EventPing:
 		return r.fail(s, req.ID, wire.NewError(wire.Unauthenticated, "authenticate first"))
+	case h == nil:
+		return r.route(s, req)
 	}
 	return h(s, req)
 }
@@ -199,15 +248,21 @@ func (r *Router) wait(s *session.Session, id []byte, f func()) bool {
 // begin runs f on a goroutine that Shutdown waits for, and lets messages of
 // the session come again after it. False, and nothing is run, during Shutdown.
 func (r *Router) begin(s *session.Session, f func()) bool {
+	return r.spawn(func() {
+		f()
+		s.Resume()
+	})
+}
+
+// spawn runs f on a goroutine that Shutdown waits for. False, and nothing is
+// run, during Shutdown.
+func (r *Router) spawn(f func()) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closing {
 		return false
 	}
-	r.waiting.Go(func() {
-		f()
-		s.Resume()
-	})
+	r.waiting.Go(f)
 	return true
 }
 
@@ -222,16 +277,7 @@ func (r *Router) soon(s *session.Session, id []byte, f func()) bool {
 
 // fail tells the client of an error. It returns true: the request is done.
 func (r *Router) fail(s *session.Session, id []byte, err error) bool {
-	var known *wire.Error
-	if !errors.As(err, &known) {
-		var state *broker.InsufficientStateError
-		if errors.As(err, &state) {
-			known = wire.NewError(wire.InsufficientState, "the position cannot be continued from: "+state.Reason)
-		} else {
-			r.log.Error("request failed", zap.String("connection", s.ID()), zap.Error(err))
-			known = wire.NewError(wire.Internal, "internal error")
-		}
-	}
+	known := r.faults.Report(err, zap.String("connection", s.ID()))
 	r.stats.failed(known.Code)
 	s.Send(errorEvent(id, known))
 	return true

@@ -3,27 +3,16 @@ package server
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
-	"sync"
-	"time"
-
-	"go.uber.org/zap"
+	"sync/atomic"
 )
 
-// certificate serves the newest certificate of two files. Safe for concurrent
+// Certificate serves the newest certificate of two files. Safe for concurrent
 // use.
-type certificate struct {
+type Certificate struct {
 	certFile, keyFile string // immutable
-	log               *zap.Logger
 
-	mu      sync.Mutex
-	loaded  *tls.Certificate // guarded by mu
-	stamp   string           // guarded by mu: sizes and times of the files loaded
-	checked time.Time        // guarded by mu
+	loaded atomic.Pointer[tls.Certificate] // not nil after load has succeeded
 }
-
-// certificateCheck is how often the files are looked at.
-const certificateCheck = 10 * time.Second
 
 func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
 	c, err := tls.LoadX509KeyPair(certFile, keyFile)
@@ -33,45 +22,26 @@ func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
 	return &c, nil
 }
 
-// newCertificate loads the files.
-func newCertificate(certFile, keyFile string, log *zap.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, log: log, stamp: stampOf(certFile, keyFile), checked: time.Now()}
-	var err error
-	c.loaded, err = loadCertificate(certFile, keyFile)
-	return c, err
+// NewCertificate loads the configured files; without any it returns nil.
+func NewCertificate(cfg Config) (*Certificate, error) {
+	if !cfg.TLS() {
+		return nil, nil
+	}
+	c := &Certificate{certFile: cfg.TLSCertFile, keyFile: cfg.TLSKeyFile}
+	return c, c.load()
 }
 
-// get is a tls.Config.GetCertificate. Files that changed and do not load leave
-// the old certificate in force.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	if now.Sub(c.checked) < certificateCheck {
-		return c.loaded, nil
-	}
-	c.checked = now
-	stamp := stampOf(c.certFile, c.keyFile)
-	if stamp == c.stamp {
-		return c.loaded, nil
-	}
+// load serves what the files hold now. Files that do not load leave the old
+// certificate in force.
+func (c *Certificate) load() error {
 	fresh, err := loadCertificate(c.certFile, c.keyFile)
-	if err != nil {
-		c.log.Error("the changed certificate does not load; the old one stays", zap.Error(err))
-		return c.loaded, nil
+	if err == nil {
+		c.loaded.Store(fresh)
 	}
-	c.loaded, c.stamp = fresh, stamp
-	c.log.Info("certificate reloaded")
-	return c.loaded, nil
+	return err
 }
 
-// stampOf changes when one of the files does.
-func stampOf(files ...string) string {
-	stamp := ""
-	for _, f := range files {
-		if info, err := os.Stat(f); err == nil {
-			stamp += fmt.Sprintf("%d %d ", info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	return stamp
+// get is a tls.Config.GetCertificate.
+func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.loaded.Load(), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 )
 
 // Config holds the addresses, certificates and admin keys of the HTTP servers.
@@ -18,9 +19,15 @@ type Config struct {
 	// AdminKeys are the keys of the admin port, any of which is taken: two
 	// while one replaces the other. At least 16 bytes each.
 	AdminKeys []string `env:"ADMIN_API_KEYS" envSeparator:"," secret:"true"`
+	// AdminKeysFile is a file of more keys, one to a line, read again when it
+	// changes: keys are then replaced without a restart.
+	AdminKeysFile string `env:"ADMIN_API_KEYS_FILE"`
 	// AdminAllowedHosts are the names under which the admin port may be
 	// asked, besides IP addresses and names of this machine.
 	AdminAllowedHosts []string `env:"ADMIN_ALLOWED_HOSTS" envSeparator:","`
+	// HandshakeTimeout is how long a client may take to send the head of a
+	// request, TLS handshake apart, which may take as long. Zero: 10 s.
+	HandshakeTimeout time.Duration `env:"HANDSHAKE_TIMEOUT" envDefault:"10s"`
 	// TLSCertFile and TLSKeyFile turn on TLS in the process on the public
 	// port; both or neither.
 	TLSCertFile string `env:"TLS_CERT_FILE"`
@@ -43,12 +50,24 @@ func (c Config) Validate() error {
 	if c.Port == c.AdminPort && c.Port != 0 {
 		faults = append(faults, fmt.Errorf("PORT and ADMIN_PORT are both %d: want two ports", c.Port))
 	}
+	if c.HandshakeTimeout < 0 || c.HandshakeTimeout > readTimeout {
+		faults = append(faults, fmt.Errorf("HANDSHAKE_TIMEOUT %v: want at most %v", c.HandshakeTimeout, readTimeout))
+	}
+	return errors.Join(append(append(faults, c.checkKeys()...), c.checkTLS())...)
+}
+
+func (c Config) checkKeys() []error {
+	var faults []error
 	for i, key := range c.AdminKeys {
 		if len(key) < minKey {
 			faults = append(faults, fmt.Errorf("ADMIN_API_KEYS: key %d has fewer than %d bytes", i+1, minKey))
 		}
 	}
-	return errors.Join(append(faults, c.checkTLS())...)
+	if c.AdminKeysFile != "" {
+		_, err := readKeys(c.AdminKeysFile)
+		faults = append(faults, err)
+	}
+	return faults
 }
 
 func (c Config) checkTLS() error {

@@ -25,7 +25,7 @@ type Route struct {
 }
 
 // mux makes the handler of one port.
-func mux(port Port, routes []Route, keys Keys) http.Handler {
+func mux(port Port, routes []Route, keys *Keys) http.Handler {
 	m := http.NewServeMux()
 	for _, r := range routes {
 		if r.Port != port {

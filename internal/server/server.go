@@ -41,10 +41,11 @@ type Servers struct {
 	cfg    Config
 	listen Listen
 	log    *zap.Logger
+	keys   *Keys
 	failed func(error)
 	public *http.Server
 	admin  *http.Server
-	cert   *certificate // nil without TLS
+	cert   *Certificate // nil without TLS
 
 	serving sync.WaitGroup
 
@@ -52,21 +53,16 @@ type Servers struct {
 	listeners []net.Listener // guarded by mu: public, admin
 }
 
-// New makes servers of the routes. failed is called, at most once per server,
+// New makes servers of the routes; cert is nil without TLS. failed is called, at most once per server,
 // when one ends by itself.
-func New(cfg Config, routes []Route, keys Keys, listen Listen, failed func(error), log *zap.Logger) (*Servers, error) {
-	s := &Servers{cfg: cfg, listen: listen, log: log, failed: failed}
-	if cfg.TLS() {
-		cert, err := newCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log)
-		if err != nil {
-			return nil, err
-		}
-		s.cert = cert
-	}
+func New(
+	cfg Config, routes []Route, keys *Keys, cert *Certificate, listen Listen, failed func(error), log *zap.Logger,
+) *Servers {
+	s := &Servers{cfg: cfg, listen: listen, log: log, keys: keys, cert: cert, failed: failed}
 	s.public = s.server(mux(Public, routes, keys))
-	s.admin = s.server(hostGuard(cfg.AdminAllowedHosts, mux(Admin, routes, keys)))
+	s.admin = s.server(hostGuard(cfg.AdminAllowedHosts, siteGuard(mux(Admin, routes, keys))))
 	s.admin.WriteTimeout = adminWrite
-	return s, nil
+	return s
 }
 
 func (s *Servers) server(h http.Handler) *http.Server {
@@ -75,12 +71,27 @@ func (s *Servers) server(h http.Handler) *http.Server {
 		std = zap.NewStdLog(s.log)
 	}
 	srv := &http.Server{
-		Handler: h, ErrorLog: std,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		Handler: s.reporting(h), ErrorLog: std,
+		ReadHeaderTimeout: cmp.Or(s.cfg.HandshakeTimeout, headerTimeout), ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		Protocols: new(http.Protocols), // WebSocket needs HTTP/1.1
 	}
 	srv.Protocols.SetHTTP1(true)
 	return srv
+}
+
+// reporting says in the log when a handler panics: net/http ends the request,
+// and tells only ErrorLog, among the faults of clients.
+func (s *Servers) reporting(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		done := false
+		defer func() {
+			if !done {
+				s.log.Error("a handler panicked", zap.String("pattern", r.Pattern), zap.Stack("stack"))
+			}
+		}()
+		h.ServeHTTP(w, r)
+		done = true
+	})
 }
 
 // Start listens on both ports and serves. Nothing is served unless both can
@@ -108,7 +119,7 @@ func (s *Servers) Start(ctx context.Context) error {
 }
 
 func (s *Servers) serve(srv *http.Server, ln net.Listener) {
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(&steady{Listener: ln, log: s.log}); !errors.Is(err, http.ErrServerClosed) {
 		s.failed(fmt.Errorf("serve %s: %w", ln.Addr(), err))
 	}
 }
@@ -129,15 +140,26 @@ func (s *Servers) addr(i int) net.Addr {
 }
 
 // Shutdown ends both servers, waits for requests under way and for the
-// servers' goroutines, and cuts what is left when ctx ends. WebSockets are not
-// theirs any more.
+// servers' goroutines, and cuts what is left when ctx ends: a peer that does
+// not finish its request is no fault of the stop. WebSockets are not theirs
+// any more.
 func (s *Servers) Shutdown(ctx context.Context) error {
-	err := errors.Join(s.public.Shutdown(ctx), s.admin.Shutdown(ctx))
-	if err != nil {
-		err = errors.Join(err, s.public.Close(), s.admin.Close())
-	}
+	var public, admin error
+	var both sync.WaitGroup
+	both.Go(func() { public = s.end(ctx, s.public) })
+	both.Go(func() { admin = s.end(ctx, s.admin) })
+	both.Wait()
 	s.serving.Wait()
-	return err
+	return errors.Join(public, admin)
+}
+
+func (s *Servers) end(ctx context.Context, srv *http.Server) error {
+	err := srv.Shutdown(ctx)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	s.log.Info("cutting HTTP connections that did not end in time")
+	return srv.Close()
 }
 
 // Notes are what the log says of the settings once everything is served.
@@ -152,7 +174,11 @@ func (s *Servers) Announce(routes []Route, notes Notes) {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Pattern, b.Pattern))
 	})
 	for _, r := range sorted {
-		if r.Says != "" {
+		switch {
+		case r.Says == "":
+		case r.Port == Admin && !r.Open && !s.keys.Exist():
+			s.log.Info("not serving " + r.Says + ": ADMIN_API_KEYS is unset")
+		default:
 			s.log.Info("serving "+r.Says, zap.String("url", s.url(r)))
 		}
 	}

@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -45,10 +44,7 @@ func routes() []Route {
 func start(t *testing.T, cfg Config, log *zap.Logger) *Servers {
 	t.Helper()
 	cfg.Host, cfg.AdminHost = "127.0.0.1", "127.0.0.1"
-	s, err := New(cfg, routes(), NewKeys(cfg), ListenTCP, func(err error) { t.Error(err) }, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := New(cfg, routes(), keysOf(t, cfg), certificateOf(t, cfg), ListenTCP, func(err error) { t.Error(err) }, log)
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +111,14 @@ func TestTheAdminPortAsksForAKeyAndForAKnownHost(t *testing.T) {
 }
 
 func TestAKeyIsMadeUpOnLoopbackAlone(t *testing.T) {
-	local, far := NewKeys(Config{AdminHost: "127.0.0.1"}), NewKeys(Config{AdminHost: "0.0.0.0"})
+	local, far := keysOf(t, Config{AdminHost: "127.0.0.1"}), keysOf(t, Config{AdminHost: "0.0.0.0"})
 	if len(local.Generated()) < 26 || !local.Exist() {
 		t.Errorf("loopback: %q", local.Generated())
 	}
 	if far.Generated() != "" || far.Exist() {
 		t.Errorf("elsewhere: %q", far.Generated())
 	}
-	set := NewKeys(Config{AdminHost: "localhost", AdminKeys: []string{key}})
+	set := keysOf(t, Config{AdminHost: "localhost", AdminKeys: []string{key}})
 	if set.Generated() != "" {
 		t.Error("a key was made up although one was given")
 	}
@@ -135,7 +131,7 @@ func TestAKeyIsMadeUpOnLoopbackAlone(t *testing.T) {
 	}
 }
 
-func httptestGuard(k Keys) func(auth string) int {
+func httptestGuard(k *Keys) func(auth string) int {
 	return func(auth string) int {
 		w := &recorder{header: http.Header{}, status: 200}
 		k.guard(text("ok")).ServeHTTP(w, &http.Request{Header: http.Header{"Authorization": {auth}}})
@@ -171,10 +167,7 @@ func TestNothingIsServedUnlessBothPortsCanBe(t *testing.T) {
 	if _, err := fmt.Sscan(port, &cfg.AdminPort); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(cfg, routes(), Keys{}, listen, func(error) {}, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := New(cfg, routes(), &Keys{}, nil, listen, func(error) {}, zap.NewNop())
 	if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "ADMIN_PORT") {
 		t.Errorf("got %v", err)
 	}
@@ -200,6 +193,42 @@ func TestTheLogSaysWhatIsServedWhere(t *testing.T) {
 	}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+func TestTheLogSaysWhatNobodyHasAKeyFor(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	guarded := []Route{{Port: Admin, Pattern: "/api/v1/", Handler: text("api"), Says: "the API"}}
+	s := New(Config{}, guarded, &Keys{}, nil, ListenTCP, func(error) {}, zap.New(core))
+	s.Announce(guarded, Notes{})
+	if got := logs.All(); len(got) != 1 || got[0].Message != "not serving the API: ADMIN_API_KEYS is unset" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAPanicOfAHandlerIsAnErrorInTheLog(t *testing.T) {
+	core, logs := observer.New(zap.ErrorLevel)
+	s := New(Config{}, nil, &Keys{}, nil, ListenTCP, func(error) {}, zap.New(core))
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		panic  error
+		logged int
+	}{{broken, 1}, {nil, 0}} {
+		func() {
+			defer func() {
+				if v, _ := recover().(error); !errors.Is(v, c.panic) {
+					t.Errorf("net/http sees %v", v)
+				}
+			}()
+			s.reporting(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				if c.panic != nil {
+					panic(c.panic)
+				}
+			})).ServeHTTP(nil, &http.Request{})
+		}()
+		if n := len(logs.TakeAll()); n != c.logged {
+			t.Errorf("%v: %d lines at level error", c.panic, n)
+		}
 	}
 }
 
@@ -249,33 +278,90 @@ func TestTLSSpeaksHTTP1Alone(t *testing.T) {
 func TestAChangedCertificateIsTakenAndABadOneIsNot(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := issue(t, dir, "old.example")
-	synctest.Test(t, func(t *testing.T) {
-		c, err := newCertificate(certFile, keyFile, zap.NewNop())
-		if err != nil {
+	c := certificateOf(t, Config{TLSCertFile: certFile, TLSKeyFile: keyFile})
+	expect := func(want string) {
+		t.Helper()
+		got, err := c.get(nil)
+		if err != nil || got.Leaf.DNSNames[0] != want {
+			t.Errorf("the certificate is of %v, %v", got.Leaf.DNSNames, err)
+		}
+	}
+	expect("old.example")
+	issue(t, dir, "new.example")
+	if err := c.load(); err != nil {
+		t.Error(err)
+	}
+	expect("new.example")
+	if err := os.WriteFile(certFile, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c.load() == nil {
+		t.Error("a bad certificate was not said to be bad")
+	}
+	expect("new.example")
+}
+
+func TestKeysOfAFileAreReplacedWithoutARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		name := func() string {
-			time.Sleep(certificateCheck)
-			got, err := c.get(nil)
-			if err != nil {
-				t.Fatal(err)
+	}
+	const old, next = "old-key-of-the-file", "next-key-of-the-file"
+	put("# rotated monthly\n\n  " + old + "  \r\n")
+	k := keysOf(t, Config{AdminHost: "127.0.0.1", AdminKeys: []string{key}, AdminKeysFile: path})
+	expect := func(what string, want map[string]int) {
+		t.Helper()
+		for token, status := range want {
+			if got := httptestGuard(k)("Bearer " + token); got != status {
+				t.Errorf("%s: %q got %d", what, token, got)
 			}
-			return got.Leaf.DNSNames[0]
 		}
-		if name() != "old.example" {
-			t.Error("the certificate is not the file's")
+	}
+	if k.Generated() != "" {
+		t.Error("a key was made up beside those of the file")
+	}
+	expect("at first", map[string]int{key: 200, old: 200, next: 401, "# rotated monthly": 401, "": 401})
+	put(old + "\n" + next + "\n")
+	if err := k.load(); err != nil {
+		t.Fatal(err)
+	}
+	expect("both", map[string]int{key: 200, old: 200, next: 200})
+	put(next)
+	if err := k.load(); err != nil {
+		t.Fatal(err)
+	}
+	expect("replaced", map[string]int{key: 200, old: 401, next: 200})
+	for what, text := range map[string]string{
+		"empty": "", "of comments": "# none\n", "with a short key": next + "\nshort\n", "too large": strings.Repeat("#", keyFileBytes+1),
+	} {
+		put(text)
+		if err := k.load(); err == nil || strings.Contains(err.Error(), "short\n") || strings.Contains(err.Error(), next) {
+			t.Errorf("a file %s: %v", what, err)
 		}
-		issue(t, dir, "new.example")
-		if name() != "new.example" {
-			t.Error("the new certificate was not taken")
-		}
-		if err := os.WriteFile(certFile, []byte("half"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if name() != "new.example" {
-			t.Error("a bad certificate replaced the good one")
-		}
-	})
+		expect("a file "+what, map[string]int{key: 200, next: 200})
+	}
+}
+
+func certificateOf(t *testing.T, c Config) *Certificate {
+	t.Helper()
+	cert, err := NewCertificate(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// keysOf makes keys that must load.
+func keysOf(t *testing.T, c Config) *Keys {
+	t.Helper()
+	k, err := NewKeys(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 func TestBadSettingsAreAllNamed(t *testing.T) {
@@ -294,14 +380,45 @@ func TestBadSettingsAreAllNamed(t *testing.T) {
 	}
 }
 
+func TestARequestThatDoesNotEndIsCutAndIsNoFaultOfTheStop(t *testing.T) {
+	s := New(Config{Host: "127.0.0.1", AdminHost: "127.0.0.1"}, routes(), &Keys{}, nil, ListenTCP, func(err error) { t.Error(err) }, zap.NewNop())
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var peers []net.Conn
+	for _, addr := range []net.Addr{s.PublicAddr(), s.AdminAddr()} {
+		for _, begin := range []string{"", "GET /metrics HTTP/1.1\r\nHost: "} {
+			peer, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = peer.Close() }()
+			if _, err := io.WriteString(peer, begin); err != nil {
+				t.Fatal(err)
+			}
+			peers = append(peers, peer)
+		}
+		if status, _ := get(t, "http://"+addr.String()+"/", "", ""); status != 404 {
+			t.Fatal(status) // answered, so that what came before was accepted
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("the stop has the fault %v", err)
+	}
+	for i, peer := range peers {
+		if _, err := peer.Read(make([]byte, 1)); err == nil {
+			t.Errorf("connection %d got an answer", i)
+		}
+	}
+}
+
 func TestAServerThatEndsByItselfIsReported(t *testing.T) {
 	broken := errors.New("accept: broken")
 	reports := make(chan error, 2)
 	listen := func(context.Context, string, string) (net.Listener, error) { return &brokenListener{err: broken}, nil }
-	s, err := New(Config{}, nil, Keys{}, listen, func(err error) { reports <- err }, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := New(Config{}, nil, &Keys{}, nil, listen, func(err error) { reports <- err }, zap.NewNop())
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -36,6 +37,9 @@ type Hello struct {
 	// Fault is why the presented credential was not accepted. The client is
 	// told and the connection closed.
 	Fault *wire.Error
+	// Account is what the connection has taken of what is limited; nil when
+	// nothing is. Whoever ends the session closes it.
+	Account *limit.Account
 }
 
 // Seat is a place in a room, kept for the hub.
@@ -51,28 +55,35 @@ type Publish struct {
 // Session is one client. Safe for concurrent use.
 type Session struct {
 	// Immutable after New.
-	id    string
-	conn  transport.Conn
-	codec codec.Codec
-	to    Dispatcher
-	peer  netip.Addr
+	id      string
+	conn    transport.Conn
+	codec   codec.Codec
+	to      Dispatcher
+	peer    [16]byte // the client's address in IPv6, zero when not known; a netip.Addr has 8 bytes more
+	account *limit.Account
 
-	// Timer is the authentication deadline; the router's.
+	// Timer is the authentication deadline, then the credential's expiry; the
+	// router's.
 	Timer wheel.Timer
 
-	mu       sync.Mutex
-	identity *auth.Identity // guarded by mu; nil until authenticated
-	ownRoom  string         // guarded by mu; room of the user
-	seats    []Seat         // guarded by mu
-	publish  *Publish       // guarded by mu; nil when none is under way
-	closed   bool           // guarded by mu: takes no more seats
+	mu        sync.Mutex
+	identity  *auth.Identity // guarded by mu; nil until authenticated
+	ownRoom   string         // guarded by mu; room of the user
+	seats     []Seat         // guarded by mu
+	publish   *Publish       // guarded by mu; nil when none is under way
+	closed    bool           // guarded by mu: takes no more seats
+	announced bool           // guarded by mu
+	refresh   Refresh        // guarded by mu
 }
 
 var _ transport.Handler = (*Session)(nil)
 
 // New makes the session of a connection.
 func New(conn transport.Conn, hello Hello, to Dispatcher) *Session {
-	return &Session{id: newID(), conn: conn, codec: hello.Codec, to: to, peer: hello.Peer}
+	return &Session{
+		id: newID(), conn: conn, codec: hello.Codec, to: to,
+		peer: hello.Peer.As16(), account: hello.Account,
+	}
 }
 
 // newID returns 96 random bits: connection ids cannot be guessed.
@@ -85,8 +96,18 @@ func newID() string {
 // ID is the connection's id, random and unique.
 func (s *Session) ID() string { return s.id }
 
-// Peer is the client's address.
-func (s *Session) Peer() netip.Addr { return s.peer }
+// Peer is the client's address, without a zone; the zero Addr when it is not
+// known.
+func (s *Session) Peer() netip.Addr {
+	if addr := netip.AddrFrom16(s.peer).Unmap(); !addr.IsUnspecified() {
+		return addr
+	}
+	return netip.Addr{}
+}
+
+// Account is what the connection has taken of what is limited; nil when
+// nothing is.
+func (s *Session) Account() *limit.Account { return s.account }
 
 // Codec is the client's dialect.
 func (s *Session) Codec() codec.Codec { return s.codec }

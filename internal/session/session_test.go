@@ -224,3 +224,30 @@ func TestAPublishHasOneReply(t *testing.T) {
 	s.BeginPublish(&Publish{Nonce: 2}) // no reply is wanted
 	end(all, 0)
 }
+
+func TestWhatIsDoneWhileASessionHasAnIdentityIsNotDoneAfter(t *testing.T) {
+	s, _ := open(&log{})
+	ann, same := &auth.Identity{UserID: "ann"}, &auth.Identity{UserID: "ann"}
+	does := func(id *auth.Identity) bool {
+		done := false
+		if told := s.While(id, func() { done = true }); told != done {
+			t.Errorf("told %v, done %v", told, done)
+		}
+		return done
+	}
+	if !does(nil) || does(ann) {
+		t.Error("without an identity")
+	}
+	s.Identify(nil, ann)
+	if does(nil) || !does(ann) || does(same) {
+		t.Error("with an identity")
+	}
+	s.Identify(ann, same)
+	if does(ann) || !does(same) {
+		t.Error("with another one")
+	}
+	s.Leave()
+	if does(same) || does(nil) {
+		t.Error("gone")
+	}
+}

@@ -11,7 +11,8 @@ import (
 type Conn interface {
 	// Send queues a shared frame behind all earlier ones. It returns false
 	// when the connection is closing, closed, or was cut because its queue
-	// passed its byte bound; then the frame was not queued.
+	// passed its byte bound; then the frame was not queued. A frame that the
+	// room's slow policy leaves out counts as queued: its place is told.
 	Send(f *wire.Frame) bool
 	// SendAll queues frames in order, as Send does, waking the writer once.
 	// It does not keep the slice. False means that not all were queued.

@@ -65,6 +65,13 @@ var closeTable = map[CloseCode]struct {
 	CloseLimit:           {"limit exceeded", ReconnectLater},
 }
 
+// CloseCodes lists the codes of the table, ascending.
+func CloseCodes() []CloseCode {
+	return []CloseCode{CloseGoingAway, CloseProtocolError, CloseUnsupported, CloseNoStatus, CloseAbnormal, CloseInvalidPayload,
+		ClosePolicyViolation, CloseTooBig, CloseInternal, CloseServiceRestart, CloseTryAgainLater, CloseUnauthenticated,
+		CloseTokenExpired, CloseDisconnected, CloseTooSlow, CloseLimit}
+}
+
 // Reconnect tells what a client should do after this code. Unknown codes
 // advise to reconnect later.
 func (c CloseCode) Reconnect() Reconnect {

@@ -36,6 +36,9 @@ func (c Code) Retryable() bool {
 type Error struct {
 	Code    Code
 	Message string
+	// Reason is a code of the application's own, from the service of a route;
+	// "" otherwise.
+	Reason string
 }
 
 // Error implements error.

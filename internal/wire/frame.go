@@ -19,13 +19,24 @@ type Frame struct {
 	Op    Op
 
 	// What the slow policies need; set before the frame is shared.
-	Room        string
-	Offset      uint64
+	Room        string   // whose stream it stands in, "" for none
+	Position    Position // of a publication in a room with history
 	ConflateKey string
 	Slow        SlowPolicy
+	Notices     Notices // how to tell of it being left out; set unless Slow is SlowDisconnect
 
 	deflate  sync.Once
 	deflated []byte // guarded by deflate; nil if compression does not pay
+}
+
+// Notices makes the frames that tell one member of a room what it does not get.
+// Safe for concurrent use.
+type Notices interface {
+	// Gap tells of a hole in the room's stream.
+	Gap(room string, g Gap) *Frame
+	// Skipped is a publication's frame that also tells how many of its room
+	// were left out directly before it.
+	Skipped(f *Frame, n uint64) *Frame
 }
 
 // Buffer returns an empty buffer with room for a payload of n bytes, to be

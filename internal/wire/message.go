@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // Op is the kind of a message.
 type Op uint8
 
@@ -24,6 +26,9 @@ type Event struct {
 	Name string
 	ID   []byte // raw JSON token of the request; nil on server events
 	Data []byte
+	// Room is set when the event says where a room's stream goes on, and must
+	// keep its place between the room's publications. It is not written.
+	Room string
 }
 
 // SlowPolicy says what happens to a member that reads slower than a room
@@ -33,7 +38,7 @@ type SlowPolicy uint8
 // The slow policies of a room.
 const (
 	SlowDisconnect SlowPolicy = iota // close 4008; the client resumes
-	SlowDropOldest                   // drop the oldest of this room, say gap
+	SlowDropOldest                   // drop the oldest of such rooms, say gap
 	SlowConflate                     // keep the latest per conflate key, say skipped
 )
 
@@ -56,12 +61,27 @@ type Publication struct {
 	ConflateKey    string
 	NoEcho         bool  // the origin gets no copy
 	Time           int64 // Unix milliseconds, set by the broker
+
+	// Except are connections that get no copy as it is delivered, at most
+	// MaxExcept. The room's history has it for them too.
+	Except []string
+}
+
+// MaxExcept is the most connections that a publication may leave out.
+const MaxExcept = 100
+
+// Spares reports whether a connection gets no copy.
+func (p *Publication) Spares(connection string) bool {
+	return p.NoEcho && p.Origin == connection || slices.Contains(p.Except, connection)
 }
 
 // Gap is a hole in a room's stream: publications after From up to Top are
 // missing; the stream continues after Top.
 type Gap struct {
-	Reason string // "overflow", "epoch_changed", "history_lost": safe for clients
+	Reason string // "slow", "overflow", "epoch_changed", "history_lost": safe for clients
 	From   uint64 // last offset delivered before the hole, 0 if unknown
 	Top    Position
 }
+
+// GapSlow is the reason of a gap that the room's slow policy left.
+const GapSlow = "slow"

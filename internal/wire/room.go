@@ -66,3 +66,19 @@ func userByte(c byte) bool {
 // Everyone is the name under which a publication to all connections travels.
 // It is no valid room name, so no client can join it or publish to it.
 const Everyone = "*"
+
+// connectionPrefix begins the name under which a publication to one connection
+// travels. As with Everyone, it is in no valid room name.
+const connectionPrefix = "#"
+
+// ConnectionRoom is the name under which a publication to one connection
+// travels.
+func ConnectionRoom(id string) string { return connectionPrefix + id }
+
+// ConnectionOf returns the connection that a name made by ConnectionRoom
+// stands for; ok is false for every other name.
+func ConnectionOf(room string) (id string, ok bool) { return strings.CutPrefix(room, connectionPrefix) }
+
+// Unnamed reports whether publications under a name are shown without a room:
+// those to everyone and to one connection.
+func Unnamed(room string) bool { return room == Everyone || strings.HasPrefix(room, connectionPrefix) }

@@ -20,6 +20,7 @@ func TestRoomNamesKeepToTheirAlphabet(t *testing.T) {
 		"chat:lobby":                         true,
 		"a/b/c":                              true,
 		Everyone:                             false,
+		ConnectionRoom("c1"):                 false,
 		"chat:*":                             false,
 		"{tag}":                              false, // would choose a Redis slot
 		"räume":                              false,
@@ -130,4 +131,33 @@ func FuzzUserRoom(f *testing.F) {
 			t.Fatalf("%q owns the room of %q: %q, %q", a, b, roomA, roomB)
 		}
 	})
+}
+
+func TestANameWithoutARoomIsToldFromTheOthers(t *testing.T) {
+	for name, connection := range map[string]string{
+		Everyone: "", ConnectionRoom("c1"): "c1", ConnectionRoom(""): "", "lobby": "-", UserRoom("#c1"): "-", "": "-",
+	} {
+		id, one := ConnectionOf(name)
+		if Unnamed(name) != (connection != "-") || one != (name != Everyone && connection != "-") || one && id != connection {
+			t.Errorf("%q: unnamed %v, connection %q %v", name, Unnamed(name), id, one)
+		}
+	}
+}
+
+func TestAPublicationSparesItsQuietOriginAndWhomItExcepts(t *testing.T) {
+	for name, c := range map[string]struct {
+		p    Publication
+		want bool
+	}{
+		"nobody":             {Publication{}, false},
+		"an origin":          {Publication{Origin: "c1"}, false},
+		"a quiet origin":     {Publication{Origin: "c1", NoEcho: true}, true},
+		"another's quiet":    {Publication{Origin: "c2", NoEcho: true}, false},
+		"one of the excepts": {Publication{Except: []string{"c2", "c1"}}, true},
+		"none of them":       {Publication{Except: []string{"c2"}}, false},
+	} {
+		if got := c.p.Spares("c1"); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }

@@ -67,6 +67,9 @@ func TestEveryCloseCodeHasItsRow(t *testing.T) {
 	if len(closeTable) != len(consts) {
 		t.Errorf("%d rows for %d codes", len(closeTable), len(consts))
 	}
+	if all := CloseCodes(); len(all) != len(consts) || !slices.IsSorted(all) || len(slices.Compact(all)) != len(consts) {
+		t.Errorf("CloseCodes() = %v", all)
+	}
 }
 
 func TestCloseCodesAdviseWhatTheProtocolSays(t *testing.T) {

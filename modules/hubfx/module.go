@@ -10,6 +10,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
 )
@@ -26,8 +27,14 @@ type life interface {
 	Shutdown(ctx context.Context) error
 }
 
-func start(lc fx.Lifecycle, cfg hub.Config, b broker.Broker, live *policy.Live, p hub.Pacer, w *wheel.Wheel) *hub.Hub {
+// start asks for the watcher before the transport (the pacer): what is made
+// first is stopped last, and the watcher is told of every connection that ends.
+func start(lc fx.Lifecycle, cfg hub.Config, watcher hub.Watcher, b broker.Broker, live *policy.Live, p hub.Pacer,
+	w *wheel.Wheel, m *monitor.Monitor,
+) *hub.Hub {
 	h := hub.New(cfg, b, live.Lookup, p, w)
+	h.UseWatcher(watcher)
+	h.UseMonitor(m)
 	lc.Append(fx.Hook{
 		OnStart: func(context.Context) error {
 			if l, ok := b.(life); ok {

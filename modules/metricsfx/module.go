@@ -8,10 +8,17 @@ import (
 
 	"go.uber.org/fx"
 
+	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/health"
+	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/metrics"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
+	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
@@ -32,6 +39,15 @@ type sources struct {
 	Router    *router.Router
 	Broker    *membroker.Broker
 	Gateway   *gateway.Gateway
+	Limits    *limit.Limiter
+	Sockets   *server.Sockets
+	API       *httpapi.API
+	Upstreams *bridge.Upstreams
+	Webhooks  *bridge.Webhooks
+	Monitor   *monitor.Monitor
+	Reloads   *reload.Watcher
+	Health    *health.Service
+	Auth      auth.Counts
 }
 
 func register(s sources) *metrics.Registry {
@@ -40,7 +56,16 @@ func register(s sources) *metrics.Registry {
 	r.Hub(s.Hub.Stats)
 	r.Router(s.Router.Stats)
 	r.Broker(s.Broker.Stats)
+	r.API(s.API.Stats)
 	r.Admission(s.Gateway.Capacity(), s.Gateway.Refused)
+	r.Limits(s.Limits.Stats, s.Gateway.Load, s.Sockets.Stats)
+	r.Upstreams(s.Upstreams.Stats)
+	r.Webhooks(s.Webhooks.Stats)
+	r.Plan(s.Transport.Stats, s.Router.Stats)
+	r.Monitor(s.Monitor)
+	r.Reloads(s.Reloads.Stats)
+	r.Health(s.Health)
+	r.Auth(s.Auth)
 	return r
 }
 

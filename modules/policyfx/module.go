@@ -1,24 +1,22 @@
-// Package policyfx provides the policy in force and keeps it in step with its
-// file.
+// Package policyfx provides the policy in force, and how it is read again.
 package policyfx
 
 import (
-	"context"
-
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/reload"
 )
 
-// Module provides a *policy.Live and its reloader.
+// Module provides a *policy.Live, and its file to those that are watched.
 var Module = fx.Module("policy", fx.Provide(
 	load,
-	fx.Annotate(reloader, fx.ResultTags(`group:"runners"`)),
+	fx.Annotate(source, fx.ResultTags(`group:"reloads"`)),
 ))
 
 func load(cfg policy.Config, level policy.Level, log *zap.Logger) (*policy.Live, error) {
-	p, source, err := policy.Load(cfg.File, string(level))
+	p, source, err := cfg.Load(string(level))
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +24,10 @@ func load(cfg policy.Config, level policy.Level, log *zap.Logger) (*policy.Live,
 	return policy.NewLive(p), nil
 }
 
-func reloader(cfg policy.Config, live *policy.Live, reloads policy.Reloads, log *zap.Logger) func(context.Context) {
-	return policy.NewReloader(cfg.File, live, reloads, log).Run
+func source(cfg policy.Config, live *policy.Live) reload.Source {
+	s := reload.Source{Name: "policy", Load: func() error { return live.Reload(cfg) }}
+	if cfg.File != "" {
+		s.Files = []string{cfg.File}
+	}
+	return s
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
@@ -20,10 +21,26 @@ var Module = fx.Module("router", fx.Provide(
 	func(r *router.Router) gateway.Router { return r },
 ))
 
+// others are who the router calls besides its own parts.
+type others struct {
+	fx.In
+
+	Upstreams  router.Upstreams
+	Watcher    router.Watcher
+	Authorizer auth.Authorizer // nil where nobody can be asked
+	Monitor    *monitor.Monitor
+}
+
 func route(lc fx.Lifecycle, cfg router.Config, h *hub.Hub, b broker.Broker, v auth.Verifier,
-	live *policy.Live, w *wheel.Wheel, log *zap.Logger,
+	live *policy.Live, w *wheel.Wheel, others others, log *zap.Logger,
 ) *router.Router {
 	r := router.New(cfg, h, b, v, live, w, log)
+	r.UseUpstreams(others.Upstreams)
+	r.UseWatcher(others.Watcher)
+	r.UseMonitor(others.Monitor)
+	if others.Authorizer != nil {
+		r.UseAuthorizer(others.Authorizer)
+	}
 	lc.Append(fx.StopHook(r.Shutdown))
 	return r
 }

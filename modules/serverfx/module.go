@@ -22,27 +22,35 @@ import (
 const stopTime = 3 * time.Second
 
 // Module provides *server.Servers and starts them.
-var Module = fx.Module("server", fx.Provide(server.NewKeys, serve), fx.Invoke(run))
+var Module = fx.Module("server", fx.Provide(
+	server.NewKeys, server.NewCertificate, server.NewSockets, serve,
+	fx.Annotate((*server.Keys).Source, fx.ResultTags(`group:"reloads"`)),
+	fx.Annotate((*server.Certificate).Source, fx.ResultTags(`group:"reloads"`)),
+), fx.Invoke(run))
 
 type parts struct {
 	fx.In
 
-	Config     server.Config
-	Routes     []server.Route `group:"routes"`
-	Keys       server.Keys
-	Listen     server.Listen
-	Log        *zap.Logger
-	Shutdowner fx.Shutdowner
+	Config      server.Config
+	Routes      []server.Route `group:"routes"`
+	Keys        *server.Keys
+	Certificate *server.Certificate
+	Listen      server.Listen
+	Sockets     *server.Sockets
+	Log         *zap.Logger
+	Shutdowner  fx.Shutdowner
 }
 
-func serve(p parts) (*server.Servers, error) {
+func serve(p parts) *server.Servers {
 	failed := func(err error) {
 		p.Log.Error("a server ended", zap.Error(err))
 		if err := p.Shutdowner.Shutdown(fx.ExitCode(1)); err != nil {
 			p.Log.Error("shut down", zap.Error(err))
 		}
 	}
-	return server.New(p.Config, p.Routes, p.Keys, p.Listen, failed, p.Log)
+	s := server.New(p.Config, p.Routes, p.Keys, p.Certificate, p.Listen, failed, p.Log)
+	s.UseSockets(p.Sockets)
+	return s
 }
 
 type life struct {
@@ -55,8 +63,8 @@ type life struct {
 	Routes    []server.Route          `group:"routes"`
 	Runners   []func(context.Context) `group:"runners"`
 	Notes     server.Notes
-	Keys      server.Keys
-	Log       *zap.Logger
+	Keys      *server.Keys
+	Log       logging.Config
 }
 
 // run appends one hook: what is served stops before what serves it, so the
@@ -74,7 +82,7 @@ func run(l life) {
 				running.Go(func() { r(ctx) })
 			}
 			l.Servers.Announce(l.Routes, l.Notes)
-			showKey(l.Keys)
+			showKey(l.Keys, l.Log)
 			return nil
 		},
 		OnStop: func(stop context.Context) error {
@@ -82,7 +90,7 @@ func run(l life) {
 			defer done()
 			err := l.Gateway.Drain(drain)
 			if err != nil {
-				l.Log.Warn("drain ended early", zap.Error(err))
+				err = fmt.Errorf("drain connections: %w", err)
 			}
 			cancel()
 			running.Wait()
@@ -95,8 +103,8 @@ func run(l life) {
 
 // showKey tells a person at a terminal the key that was made up, and nobody
 // else.
-func showKey(keys server.Keys) {
-	if key := keys.Generated(); key != "" && logging.Terminal(os.Stderr) {
+func showKey(keys *server.Keys, log logging.Config) {
+	if key := keys.Generated(); key != "" && log.ForPerson(os.Stderr) {
 		_, _ = fmt.Fprintf(os.Stderr, "admin key of this run: %s\n", key)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
+	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
@@ -25,11 +26,13 @@ var Module = fx.Module("transport", fx.Provide(
 ))
 
 func serve(lc fx.Lifecycle, cfg ws.Config, w *wheel.Wheel, log *zap.Logger) (*ws.Server, error) {
+	cfg = cfg.Within(gateway.MemoryLimit())
 	s, err := ws.New(cfg, w, log)
 	if err != nil {
 		return nil, err
 	}
-	log.Info("transport", zap.String("mode", s.Mode()), zap.Bool("compression", cfg.Compression))
+	log.Info("transport", zap.String("mode", s.Mode()), zap.Bool("compression", cfg.Compression),
+		zap.Int64("sendBudgetBytes", cfg.SendBudgetBytes))
 	lc.Append(fx.Hook{
 		OnStart: func(context.Context) error { return s.Start() },
 		OnStop: func(ctx context.Context) error {

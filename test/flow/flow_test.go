@@ -146,7 +146,7 @@ func TestAStopTellsClientsToReconnect(t *testing.T) {
 			r.app.RequireStop()
 		}()
 		time.Sleep(time.Second)
-		if status, body := r.get("http://gateway:80/health/ready"); status != 503 || !strings.Contains(body, `"drain":"unavailable"`) {
+		if status, body := r.get("http://gateway:80/health/ready"); status != 503 || !strings.Contains(body, `"name":"drain","healthy":false`) {
 			t.Errorf("ready while draining: %d %s", status, body)
 		}
 		if status, _ := r.get("http://gateway:80/health/live"); status != 200 {

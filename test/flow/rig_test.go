@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/config"
+	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
@@ -107,8 +108,10 @@ func inBubble(t *testing.T, environ []string, f func(t *testing.T, r *rig)) {
 			t.Fatal(err)
 		}
 		r := &rig{t: t, net: &network{listeners: map[string]*listener{}}}
+		cfg.Auth.HTTP.Dial = r.net.dial
 		r.app = fxtest.New(t, modules.App(cfg, zap.NewNop(), nil),
 			fx.Decorate(func() server.Listen { return r.net.listen }),
+			fx.Decorate(func() bridge.Dial { return r.net.dial }),
 			fx.Populate(&r.hub, &r.router))
 		r.app.RequireStart()
 		stop := sync.OnceFunc(func() { r.app.RequireStop() })
@@ -205,11 +208,16 @@ func (c *client) expectClose(want websocket.StatusCode) {
 }
 
 // get asks the public server, admin the other one.
-func (r *rig) get(url string) (int, string) { return r.ask(url, "") }
+func (r *rig) get(url string) (int, string) { return r.ask(url, "", "") }
 
-func (r *rig) admin(path string) (int, string) { return r.ask("http://admin:81"+path, "localhost:81") }
+func (r *rig) admin(path string) (int, string) { return r.keyed(path, "") }
 
-func (r *rig) ask(url, host string) (int, string) {
+// keyed asks the admin server with a key.
+func (r *rig) keyed(path, key string) (int, string) {
+	return r.ask("http://admin:81"+path, "localhost:81", key)
+}
+
+func (r *rig) ask(url, host, key string) (int, string) {
 	r.t.Helper()
 	transport := &http.Transport{DialContext: r.net.dial, DisableKeepAlives: true}
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, url, nil)
@@ -217,6 +225,9 @@ func (r *rig) ask(url, host string) (int, string) {
 		r.t.Fatal(err)
 	}
 	req.Host = host
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return 0, err.Error()

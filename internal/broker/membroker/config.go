@@ -17,7 +17,16 @@ type Config struct {
 	// HandoffBytes bounds what waits between the broker and its sink for one
 	// room; publishers wait beyond it.
 	HandoffBytes int `env:"BROKER_HANDOFF_BYTES" envDefault:"1048576"`
+	// Batch is how many publications of a room one call of the sink takes at
+	// most.
+	Batch int `env:"BROKER_BATCH" envDefault:"64"`
 }
+
+// batchSize is the default of Config.Batch, maxBatch its bound.
+const (
+	batchSize = 64
+	maxBatch  = 4096
+)
 
 // withDefaults fills in what is zero or negative.
 func (c Config) withDefaults() Config {
@@ -29,6 +38,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.HandoffBytes <= 0 {
 		c.HandoffBytes = 1 << 20
+	}
+	if c.Batch <= 0 {
+		c.Batch = batchSize
 	}
 	return c
 }
@@ -46,6 +58,9 @@ func (c Config) Validate() error {
 	}
 	if c.HandoffBytes < 1<<10 {
 		faults = append(faults, fmt.Errorf("BROKER_HANDOFF_BYTES %d: want at least 1024", c.HandoffBytes))
+	}
+	if c.Batch > maxBatch {
+		faults = append(faults, fmt.Errorf("BROKER_BATCH %d: want 1 to %d", c.Batch, maxBatch))
 	}
 	return errors.Join(faults...)
 }

@@ -8,9 +8,6 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
-// batchSize is how many publications one call of the Sink takes at most.
-const batchSize = 64
-
 // full tells whether a publication of this cost has to wait, and for what.
 // One that finds nothing before it never waits, however large. Guarded by mu.
 func (s *shard) full(r *room, cost int64) (verdict, bool) {
@@ -56,7 +53,7 @@ func (s *shard) enqueue(r *room, it item) {
 // serve hands rooms' queues to the Sink until the run queue closes.
 func (b *Broker) serve() {
 	defer b.exited()
-	batch := make([]*wire.Publication, 0, batchSize)
+	batch := make([]*wire.Publication, 0, b.cfg.Batch)
 	for {
 		r := b.ready.pop()
 		if r == nil {

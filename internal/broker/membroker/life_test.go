@@ -148,8 +148,8 @@ func TestANonceHas48Bits(t *testing.T) {
 }
 
 func TestSettingsThatAreNotGivenHaveDefaults(t *testing.T) {
-	want := Config{IdempotencyTTL: 5 * time.Minute, MemoryBytes: 1 << 30, HandoffBytes: 1 << 20}
-	for name, cfg := range map[string]Config{"zero": {}, "negative": {-1, -1, -1}, "given": want} {
+	want := Config{IdempotencyTTL: 5 * time.Minute, MemoryBytes: 1 << 30, HandoffBytes: 1 << 20, Batch: 64}
+	for name, cfg := range map[string]Config{"zero": {}, "negative": {-1, -1, -1, -1}, "given": want} {
 		if got := cfg.withDefaults(); got != want {
 			t.Errorf("%s: %+v", name, got)
 		}

@@ -11,12 +11,13 @@ const (
 	roomCost    = 384 // the room, its slots in map, list and slice
 	keyCost     = 192 // a key's record, its slots in map and queue
 	controlCost = 512 // a Gap or a Quiesce mark in a hand-off queue
+	exceptCost  = 80  // the id of a connection that a publication leaves out
 )
 
 // publicationCost is what a publication counts in the log and in the hand-off.
 func publicationCost(p *wire.Publication) int64 {
 	return int64(entryCost + len(p.Event) + len(p.Data) + len(p.Publisher) + len(p.Origin) +
-		len(p.IdempotencyKey) + len(p.ConflateKey))
+		len(p.IdempotencyKey) + len(p.ConflateKey) + exceptCost*len(p.Except))
 }
 
 // room is what the broker holds of one room, for as long as it has history or

@@ -64,6 +64,9 @@ func TestPublicationIsWrittenExactly(t *testing.T) {
 		"to everyone": {
 			wire.Publication{Room: wire.Everyone, Event: "notice", Data: []byte(`"down at 8"`)},
 			`{"event":"notice","data":"down at 8"}`},
+		"to one connection": {
+			wire.Publication{Room: wire.ConnectionRoom("c1"), Event: "notice", Except: []string{"c2"}},
+			`{"event":"notice","data":null}`},
 		"without data": {
 			wire.Publication{Room: "r", Event: "tick"},
 			`{"event":"tick","room":"r","data":null}`},
@@ -81,11 +84,31 @@ func TestPublicationIsWrittenExactly(t *testing.T) {
 
 func TestAPublicationsFrameCarriesWhatQueuesNeed(t *testing.T) {
 	f := Codec{}.Publication(&wire.Publication{Room: "r", Event: "e", ConflateKey: "k", Position: wire.Position{Epoch: 1, Offset: 7}})
-	if f.Room != "r" || f.Offset != 7 || f.ConflateKey != "k" || f.Slow != wire.SlowDisconnect {
-		t.Errorf("%q %d %q %d", f.Room, f.Offset, f.ConflateKey, f.Slow)
+	if f.Room != "r" || f.Position.Offset != 7 || f.ConflateKey != "k" || f.Slow != wire.SlowDisconnect {
+		t.Errorf("%q %d %q %d", f.Room, f.Position.Offset, f.ConflateKey, f.Slow)
 	}
-	if f := (Codec{}).Event(wire.Event{Name: "pong"}); f.Room != "" || f.Offset != 0 {
-		t.Errorf("an event's frame: %q %d", f.Room, f.Offset)
+	if f := (Codec{}).Event(wire.Event{Name: "pong"}); f.Room != "" || f.Position.Offset != 0 {
+		t.Errorf("an event's frame: %q %d", f.Room, f.Position.Offset)
+	}
+}
+
+func TestSkippedIsAddedToACopy(t *testing.T) {
+	pub := wire.Publication{Room: "r", Event: "tick", Data: []byte(`{"skipped":0}`), ConflateKey: "k", Position: wire.Position{Epoch: 1, Offset: 7, Nonce: 2}}
+	f := Codec{}.Publication(&pub)
+	before := string(f.Payload())
+	told := Codec{}.Skipped(f, 12)
+	check(t, told, `{"event":"tick","room":"r","offset":7,"pos":"AAAAAAAB.7.AAAAAAAC","data":{"skipped":0},"skipped":12}`)
+	check(t, f, before)
+	if told.Room != "r" || told.Position != pub.Position || told.Slow != wire.SlowDisconnect {
+		t.Errorf("%+v", told)
+	}
+}
+
+func TestAnEventKnowsTheRoomInWhoseStreamItStands(t *testing.T) {
+	f := Codec{}.Event(wire.Event{Name: "gap", Room: "r"})
+	check(t, f, `{"event":"gap","data":null}`)
+	if f.Room != "r" {
+		t.Errorf("room %q", f.Room)
 	}
 }
 

@@ -135,15 +135,18 @@ func (Codec) Event(e wire.Event) *wire.Frame {
 	if e.ID != nil {
 		b = append(append(b, `,"id":`...), e.ID...)
 	}
-	return wire.NewFrame(wire.Text, appendData(b, e.Data))
+	f := wire.NewFrame(wire.Text, appendData(b, e.Data))
+	f.Room = e.Room
+	return f
 }
 
-// Publication implements codec.Codec. Publications to everyone carry no room.
+// Publication implements codec.Codec. Publications to everyone and to one
+// connection carry no room.
 func (Codec) Publication(p *wire.Publication) *wire.Frame {
 	b := wire.Buffer(len(p.Event) + len(p.Room) + len(p.Data) + 112)
 	b = append(b, `{"event":`...)
 	b = jsonscan.AppendQuoted(b, p.Event)
-	if p.Room != wire.Everyone {
+	if !wire.Unnamed(p.Room) {
 		b = append(b, `,"room":"`...)
 		b = append(append(b, p.Room...), '"')
 	}
@@ -155,8 +158,18 @@ func (Codec) Publication(p *wire.Publication) *wire.Frame {
 		b = append(b, '"')
 	}
 	f := wire.NewFrame(wire.Text, appendData(b, p.Data))
-	f.Room, f.Offset, f.ConflateKey = p.Room, p.Position.Offset, p.ConflateKey
+	f.Room, f.Position, f.ConflateKey = p.Room, p.Position, p.ConflateKey
 	return f
+}
+
+// Skipped implements codec.Codec: "skipped" is the last field.
+func (Codec) Skipped(f *wire.Frame, n uint64) *wire.Frame {
+	p := f.Payload()
+	b := append(wire.Buffer(len(p)+32), p[:len(p)-1]...)
+	b = strconv.AppendUint(append(b, `,"skipped":`...), n, 10)
+	told := wire.NewFrame(f.Op, append(b, '}'))
+	told.Room, told.Position = f.Room, f.Position
+	return told
 }
 
 func appendData(b, data []byte) []byte {

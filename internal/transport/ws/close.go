@@ -123,6 +123,7 @@ func (c *conn) dieLocked(why wire.Close, reset bool) bool {
 	c.deaf.Store(true)
 	c.srv.wheel.Cancel(&c.timer)
 	c.settleLocked()
+	c.holdLocked(0)
 	if !c.writing {
 		c.recycleLocked()
 	}
@@ -174,6 +175,7 @@ func (c *conn) recycleLocked() {
 	if c.queue != nil {
 		c.srv.queues.put(c.queue)
 		c.queue, c.queued = nil, 0
+		c.holdLocked(0)
 	}
 	c.progress = 0
 }

@@ -10,8 +10,13 @@ type Config struct {
 	// it the connection closes with 1009.
 	MaxMessageBytes int `env:"MAX_MESSAGE_BYTES" envDefault:"65536"`
 	// SendQueueBytes bounds what is queued for one connection; beyond it the
-	// connection closes with 4008.
+	// slow policies of rooms decide, and where none allows to leave something
+	// out, the connection closes with 4008.
 	SendQueueBytes int `env:"SEND_QUEUE_BYTES" envDefault:"1048576"`
+	// SendBudgetBytes bounds what is queued for all peers together that do not
+	// read fast enough; beyond it the largest queue is cut first. A frame that
+	// is shared counts for each receiver. 0: an eighth of the memory.
+	SendBudgetBytes int64 `env:"SEND_BUDGET_BYTES" envDefault:"0"`
 	// HeartbeatInterval is the silence after which a ping is sent, jittered by
 	// a tenth. Traffic from the peer counts as life.
 	HeartbeatInterval time.Duration `env:"HEARTBEAT_INTERVAL" envDefault:"25s"`

@@ -62,6 +62,8 @@ type conn struct {
 	queue      *queue     // guarded by mu; nil while empty
 	queued     int        // guarded by mu: bytes in queue
 	fresh      int        // guarded by mu: of these, never offered to the peer
+	held       int        // guarded by mu: of these, counted in the budget
+	holder     int        // guarded by budget.mu: its place there while held is not 0
 
 	// Times since the server's birth; 0 is never. Guarded by mu.
 	due          time.Duration // when the timer expires
@@ -77,12 +79,16 @@ var _ transport.Conn = (*conn)(nil)
 func (c *conn) Send(f *wire.Frame) bool {
 	n := len(c.bytes(f)) // compresses at most once per frame, outside the lock
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.queueLocked(f, n) {
-		return false
+	ok := c.queueLocked(f, n)
+	if ok {
+		c.scheduleLocked()
 	}
-	c.scheduleLocked()
-	return true
+	over := c.held > 0 && c.srv.budget.exceeded()
+	c.mu.Unlock()
+	if over {
+		c.srv.budget.enforce()
+	}
+	return ok
 }
 
 // SendAll implements transport.Conn.
@@ -93,7 +99,16 @@ func (c *conn) SendAll(fs []*wire.Frame) bool {
 		}
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	ok := c.queueAllLocked(fs)
+	over := c.held > 0 && c.srv.budget.exceeded()
+	c.mu.Unlock()
+	if over {
+		c.srv.budget.enforce()
+	}
+	return ok
+}
+
+func (c *conn) queueAllLocked(fs []*wire.Frame) bool {
 	for _, f := range fs {
 		if !c.queueLocked(f, len(c.bytes(f))) {
 			return false
@@ -152,17 +167,22 @@ func (c *conn) bytes(f *wire.Frame) []byte {
 	return f.WebSocket()
 }
 
-// queueLocked queues a frame of n bytes, or cuts a connection that is too slow
-// for it.
+// queueLocked queues a frame of n bytes, leaves it out if its slow policy says
+// so, or cuts a connection that is too slow for it.
 func (c *conn) queueLocked(f *wire.Frame, n int) bool {
 	if c.closing {
 		return false
 	}
 	if c.queued > 0 && c.queued+n > c.boundLocked() {
-		c.srv.stats.slow.Add(1)
-		c.dropLocked()
-		c.closeLocked(wire.Close{Code: wire.CloseTooSlow, Reason: "send queue full"})
-		return false
+		switch c.makeRoomLocked(f, n) {
+		case roomNone:
+			c.srv.stats.slow.Add(1)
+			c.tooSlowLocked("send queue full")
+			return false
+		case roomLeftOut:
+			return true
+		case roomMade:
+		}
 	}
 	c.pushLocked(f, n)
 	return true
@@ -184,12 +204,28 @@ func (c *conn) pushLocked(f *wire.Frame, n int) {
 	if c.queue == nil {
 		c.queue = c.srv.queues.get()
 	}
-	c.queue.push(f)
+	c.queue.push(item{frame: f})
+	c.countLocked(n)
+	if f.Slow != wire.SlowDisconnect || c.queue.open != nil {
+		c.pushedLocked(f, n)
+	}
+}
+
+// countLocked counts n bytes that were queued.
+func (c *conn) countLocked(n int) {
 	c.queued += n
 	if !c.blocked && (c.parked || !c.scheduled) {
 		c.fresh += n
 		c.shard.pending.Add(int64(n))
+	} else {
+		c.holdLocked(c.held + n)
 	}
+}
+
+// tooSlowLocked drops what is queued and says goodbye.
+func (c *conn) tooSlowLocked(reason string) {
+	c.dropLocked()
+	c.closeLocked(wire.Close{Code: wire.CloseTooSlow, Reason: reason})
 }
 
 // dropLocked drops what is queued but for what is on its way.
@@ -197,12 +233,14 @@ func (c *conn) dropLocked() {
 	if c.queue == nil {
 		return
 	}
-	c.queue.keepTaken()
+	c.queue.cut(c.queue.free())
+	c.queue.open = nil
 	c.settleLocked()
 	c.queued = -c.queue.sent
-	for _, f := range c.queue.items[c.queue.head:] {
-		c.queued += len(c.bytes(f))
+	for _, it := range c.queue.items[c.queue.head:] {
+		c.queued += c.sizeLocked(it)
 	}
+	c.holdLocked(min(c.held, c.queued))
 }
 
 // settleLocked takes the queue out of what fan-out waits for.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -73,6 +74,9 @@ func newDecoder() (*decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The library closes what is forgotten by a finalizer, which its own cycles
+	// keep from ever running: what the pool drops would never be freed.
+	runtime.SetFinalizer(d.conn, nil)
 	d.conn.SetReadLimit(-1) // the framer has checked the size
 	return d, nil
 }

@@ -39,6 +39,15 @@
 // data carries the table's slot and a generation that is never reused within
 // four billion connections, so a late event finds nobody.
 //
+// # Slow peers
+//
+// A queue is bounded in bytes. When it is full, what the slow policies of
+// rooms allow to leave out makes room (slow.go): holes (hole.go) take its place
+// and are encoded when they are written, so that those that meet are one. A
+// room that conflates is also gone through while its peer's window is full.
+// Queues of peers that do not keep up share a budget (budget.go); beyond it the
+// largest is cut, by whoever queued the last byte and holds no lock.
+//
 // # The end
 //
 // Close queues a close frame behind everything else; nothing follows it. The
@@ -55,7 +64,7 @@
 //
 // # Lock order
 //
-// conn.mu, then one of table.mu, flusher.mu, Server.mu, or a lock of the
-// wheel. No handler is called with any of them held. The wheel calls
+// conn.mu, then one of table.mu, flusher.mu, budget.mu, Server.mu, or a lock
+// of the wheel. No handler is called with any of them held. The wheel calls
 // conn.Expired without a lock.
 package ws

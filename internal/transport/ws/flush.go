@@ -131,6 +131,9 @@ func (c *conn) writeOnce(b *batch) bool {
 	more, shut := c.wroteLocked(n, err)
 	c.mu.Unlock()
 	if !shut {
+		if !more {
+			c.srv.budget.enforce() // the queue may be one that waits from now on
+		}
 		return more
 	}
 	ok := c.sock.closeWrite() // may take its time under TLS: not under mu
@@ -152,6 +155,9 @@ func (c *conn) takeLocked(b *batch) bool {
 		c.recycleLocked()
 		return false
 	}
+	if c.queue.late && c.queue.keyed > 0 {
+		c.conflateLocked()
+	}
 	c.gatherLocked(b)
 	c.writing = true
 	if c.progress == 0 || !c.parked {
@@ -167,13 +173,16 @@ func (c *conn) takeLocked(b *batch) bool {
 func (c *conn) gatherLocked(b *batch) {
 	q := c.queue
 	b.reset()
-	for _, f := range q.items[q.head:] {
-		p := c.bytes(f)
+	for _, it := range q.items[q.head:] {
+		p := c.itemLocked(it)
 		if q.taken == 0 {
 			p = p[q.sent:]
 		}
 		if !b.add(p) {
 			return
+		}
+		if it.hole != nil {
+			it.hole.busy = true
 		}
 		q.taken++
 	}
@@ -183,11 +192,13 @@ func (c *conn) gatherLocked(b *batch) {
 // shut, to close the writing side, with the writer's part still its own.
 func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
 	c.srv.stats.bytesOut.Add(int64(n))
-	c.queue.taken = 0
 	if n > 0 {
 		c.progress = c.srv.now()
 	}
 	closed := c.advanceLocked(n)
+	if c.held > 0 {
+		c.holdLocked(c.queued)
+	}
 	if closed && !c.dead {
 		shut = c.closeWrittenLocked()
 	}
@@ -216,7 +227,8 @@ func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
 // brings it back.
 func (c *conn) blockLocked() {
 	c.settleLocked()
-	c.scheduled, c.blocked = false, true
+	c.scheduled, c.blocked, c.queue.late = false, true, true
+	c.holdLocked(c.queued)
 	c.setDueLocked(c.srv.now(), c.progress+c.srv.cfg.WriteTimeout)
 	c.armLocked()
 }
@@ -226,20 +238,22 @@ func (c *conn) blockLocked() {
 func (c *conn) advanceLocked(n int) (closed bool) {
 	q := c.queue
 	c.queued -= n
-	frames := 0
+	frames, end := 0, q.head+q.taken
 	for n > 0 {
-		f := q.items[q.head]
-		left := len(c.bytes(f)) - q.sent
+		it := q.items[q.head]
+		left := len(c.itemLocked(it)) - q.sent
 		if n < left {
 			q.sent += n
 			break
 		}
 		n -= left
-		closed = f.Op == opClose
-		q.items[q.head] = nil
+		closed = it.frame != nil && it.frame.Op == opClose
+		q.items[q.head] = item{}
 		q.head, q.sent = q.head+1, 0
 		frames++
 	}
+	q.taken = 0
+	q.releaseHoles(end)
 	c.srv.stats.framesOut.Add(int64(frames))
 	return closed
 }

@@ -149,7 +149,7 @@ func (c *conn) pong(payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if q := c.queue; q != nil && !c.closing && q.len() > max(q.taken, 1) {
-		if last := &q.items[len(q.items)-1]; (*last).Op == opPong {
+		if last := &q.items[len(q.items)-1].frame; *last != nil && (*last).Op == opPong {
 			c.queued += len(f.WebSocket()) - len((*last).WebSocket())
 			*last = f
 			return

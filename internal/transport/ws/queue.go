@@ -18,10 +18,22 @@ const (
 // queue holds frames that wait to be written. A connection has one only while
 // something waits. Guarded by the connection's mu.
 type queue struct {
-	items []*wire.Frame
+	items []item
 	head  int // items before it are written
 	sent  int // bytes of the head item that are written
 	taken int // items from head on that a write in progress may hold
+
+	// What the slow policies know (slow.go).
+	loose int              // bytes in frames that may be dropped, at most
+	keyed int              // frames that may be conflated, since that was last done
+	late  bool             // the peer's window was full since the queue was empty
+	open  map[string]*hole // by room: a gap that nothing of the room follows; nil without one
+}
+
+// item is a frame that waits, or a hole, or a frame with a hole in front of it.
+type item struct {
+	frame *wire.Frame // nil in a hole that stands for itself
+	hole  *hole       // what is left out here; nil in nearly every item
 }
 
 type queues struct{ pool sync.Pool }
@@ -30,7 +42,7 @@ func (qs *queues) get() *queue {
 	if q, ok := qs.pool.Get().(*queue); ok {
 		return q
 	}
-	return &queue{items: make([]*wire.Frame, 0, 8)}
+	return &queue{items: make([]item, 0, 8)}
 }
 
 func (qs *queues) put(q *queue) {
@@ -44,22 +56,27 @@ func (qs *queues) put(q *queue) {
 
 func (q *queue) len() int { return len(q.items) - q.head }
 
-func (q *queue) push(f *wire.Frame) {
+func (q *queue) push(it item) {
 	if q.head >= 64 && q.head*2 >= len(q.items) { // reuse what is written
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])
 		q.items, q.head = q.items[:n], 0
 	}
-	q.items = append(q.items, f)
+	q.items = append(q.items, it)
 }
 
-// keepTaken drops everything that is not on its way: all but the items of a
+// free is where the items begin that are not on their way: behind those of a
 // write in progress and a partly written head.
-func (q *queue) keepTaken() {
+func (q *queue) free() int {
 	n := q.head + q.taken
 	if q.sent > 0 {
 		n = max(n, q.head+1)
 	}
+	return n
+}
+
+// cut drops the items from n on.
+func (q *queue) cut(n int) {
 	clear(q.items[n:])
 	q.items = q.items[:n]
 }

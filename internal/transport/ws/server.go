@@ -50,6 +50,7 @@ type Server struct {
 	batches   sync.Pool // of *batch, for writers of the goroutine mode
 	buffers   sync.Pool // of *[]byte, for readers that are no workers
 	stats     counters
+	budget    budget
 	pace      pace
 
 	flushing sync.WaitGroup
@@ -77,6 +78,7 @@ func New(cfg Config, w *wheel.Wheel, log *zap.Logger) (*Server, error) {
 		cfg: cfg, limits: cfg.limits(), wheel: w, log: log, birth: time.Now(),
 		quit: make(chan struct{}), done: make(chan struct{}), ping: pingFrame(),
 	}
+	s.budget.limit = cfg.SendBudgetBytes
 	s.pace.freed = make(chan struct{})
 	for range runtime.GOMAXPROCS(0) {
 		s.flushers = append(s.flushers, newFlusher(s))

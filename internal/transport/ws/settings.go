@@ -7,6 +7,12 @@ import (
 	"time"
 )
 
+// budgetShare is the share of the memory that the budget of all queues takes.
+const budgetShare = 8
+
+// defaultBudget is the budget where the memory is not known.
+const defaultBudget = 256 << 20
+
 // Bounds that follow from Config.MaxMessageBytes.
 const (
 	maxMessageBytes = 1 << 30
@@ -31,6 +37,9 @@ func (c Config) Validate() error {
 	if c.SendQueueBytes < 1 {
 		errs = append(errs, fmt.Errorf("SEND_QUEUE_BYTES %d: want at least 1", c.SendQueueBytes))
 	}
+	if c.SendBudgetBytes < int64(c.SendQueueBytes) {
+		errs = append(errs, fmt.Errorf("SEND_BUDGET_BYTES %d: want at least SEND_QUEUE_BYTES, %d", c.SendBudgetBytes, c.SendQueueBytes))
+	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -45,11 +54,21 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Within returns the settings for a process with so many bytes of memory (0:
+// unknown), on which the budget of all queues depends if it is not set.
+func (c Config) Within(memory int64) Config {
+	if c.SendBudgetBytes == 0 && memory > 0 {
+		c.SendBudgetBytes = max(memory/budgetShare, int64(c.withDefaults().SendQueueBytes))
+	}
+	return c
+}
+
 // withDefaults replaces zero values by the defaults of the env tags.
 func (c Config) withDefaults() Config {
 	c.Mode = cmp.Or(c.Mode, ModeAuto)
 	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, 64<<10)
 	c.SendQueueBytes = cmp.Or(c.SendQueueBytes, 1<<20)
+	c.SendBudgetBytes = cmp.Or(c.SendBudgetBytes, max(defaultBudget, int64(c.SendQueueBytes)))
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, 25*time.Second)
 	c.HeartbeatTimeout = cmp.Or(c.HeartbeatTimeout, 20*time.Second)
 	c.MessageTimeout = cmp.Or(c.MessageTimeout, 15*time.Second)

@@ -28,11 +28,14 @@ type fanout struct {
 }
 
 // Fanout publishes into rooms and checks every delivery, as fast as
-// back-pressure allows or at a rate; with the baseline also against a server
-// that only writes.
+// back-pressure allows or at a rate; on demand again beside members that read
+// nothing, and with the baseline also against a server that only writes.
 func Fanout(ctx context.Context, o *Options, res *report.Result) error {
 	gateway := res.Run("gateway")
 	err := fanoutRun(ctx, &fanout{opts: o}, res, gateway)
+	if err == nil && o.Stalled > 0 {
+		err = stalledRun(ctx, o, res, gateway)
+	}
 	if err != nil || o.Baseline == "" {
 		return err
 	}

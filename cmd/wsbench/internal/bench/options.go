@@ -43,6 +43,7 @@ type Options struct {
 
 	Publishers int // fanout
 	Window     int
+	Stalled    int // members that read nothing, in a second run
 	Baseline   string
 	Batch      int           // frames per call of the baseline
 	StallAfter time.Duration // nothing received for so long: stalled
@@ -81,7 +82,7 @@ func (o *Options) Check() error {
 			return fmt.Errorf("-%s must be at least 1", p.name)
 		}
 	}
-	if min(o.SrcAddrs, o.RoomSize, o.Window, o.Size) < 0 || min(o.Rate, o.PublishRate) < 0 || o.SrcAddrs > 250 {
+	if min(o.SrcAddrs, o.RoomSize, o.Window, o.Size, o.Stalled) < 0 || min(o.Rate, o.PublishRate) < 0 || o.SrcAddrs > 250 {
 		return errors.New("a negative number, or -src-addrs above 250")
 	}
 	return o.checkLimits()
@@ -92,7 +93,7 @@ func (o *Options) checkLimits() error {
 	if err != nil {
 		return err
 	}
-	if o.Conns > limit-reserved {
+	if o.Conns+o.Stalled > limit-reserved {
 		return fmt.Errorf("-n %d needs more descriptors than this process may open: the limit is %d, %d of them reserved; "+
 			"use -n %d or raise it (ulimit -n)", o.Conns, limit, reserved, limit-reserved)
 	}

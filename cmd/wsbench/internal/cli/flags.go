@@ -75,6 +75,7 @@ func fanoutFlags(fs *flag.FlagSet, o *bench.Options) {
 	fs.IntVar(&o.Publishers, "publishers", 1, "publishing members per room")
 	fs.IntVar(&o.Window, "window", 0, "publications under way per publisher; 0: chosen for throughput")
 	fs.DurationVar(&o.StallAfter, "stall", 5*time.Second, "give up when nothing was received for")
+	fs.IntVar(&o.Stalled, "stalled", 0, "measure again beside so many members that read nothing, and compare the latencies")
 	fs.StringVar(&o.Baseline, "baseline", "", "writev: measure a server that only writes beside it")
 	fs.IntVar(&o.Batch, "batch", 32, "frames per writev of the baseline; 1: a plain write each")
 }

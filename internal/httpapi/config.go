@@ -1,0 +1,24 @@
+package httpapi
+
+import "fmt"
+
+// Config holds the bounds of requests, and what the API says of this instance.
+type Config struct {
+	// MaxBody bounds the body of a request in bytes.
+	MaxBody int `env:"API_MAX_BODY_BYTES" envDefault:"1048576"`
+
+	// Not settings of their own.
+	MaxData  int    // longest data of one publication in bytes; 0: no bound but the body's
+	Instance string // this instance's name
+	Version  string
+}
+
+const minBody = 1024
+
+// Validate names what is wrong with the settings.
+func (c Config) Validate() error {
+	if c.MaxBody < minBody {
+		return fmt.Errorf("API_MAX_BODY_BYTES %d: want at least %d", c.MaxBody, minBody)
+	}
+	return nil
+}

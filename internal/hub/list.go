@@ -1,0 +1,93 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/moonx-farm/ws-gateway/internal/wire"
+)
+
+// RoomCount is a room and the connections in it.
+type RoomCount struct {
+	Room        string
+	Connections int
+}
+
+// Rooms lists at most limit rooms with members on this instance whose names
+// begin with prefix and stand after the given one, in the order of names. more
+// tells whether there are others behind them. It looks at every room's name.
+func (h *Hub) Rooms(prefix, after string, limit int) (page []RoomCount, more bool) {
+	var names []string
+	span := nameSpan{prefix: prefix, after: after}
+	for i := range h.rooms {
+		found, beyond := h.rooms[i].names(span)
+		names = append(names, found...)
+		slices.Sort(names)
+		more = more || beyond
+		if len(names) > limit {
+			names, more = names[:limit], true
+		}
+		if more {
+			span.last = names[len(names)-1] // the page is full: nothing behind it is on it
+		}
+	}
+	page = make([]RoomCount, 0, len(names))
+	for _, name := range names {
+		if r := h.find(name); r != nil {
+			r.mu.Lock()
+			page = append(page, RoomCount{name, len(r.members)})
+			r.mu.Unlock()
+		}
+	}
+	return page, more
+}
+
+// nameSpan says which names are looked for.
+type nameSpan struct {
+	prefix, after string
+	last          string // none after it; "": no bound
+}
+
+// names returns a shard's rooms within a span, and whether there are others
+// behind it.
+func (sh *roomShard) names(span nameSpan) (names []string, beyond bool) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for name := range sh.byName {
+		switch {
+		case name <= span.after || !strings.HasPrefix(name, span.prefix):
+		case span.last != "" && name > span.last:
+			beyond = true
+		default:
+			names = append(names, name)
+		}
+	}
+	return names, beyond
+}
+
+// Census counts what is on this instance now.
+type Census struct {
+	Connections, Users, Rooms, Memberships int // guests are users too
+}
+
+// Census counts. It looks at every room's name.
+func (h *Hub) Census() Census {
+	c := Census{Connections: h.Count(), Rooms: int(h.roomCount.Load()), Memberships: int(h.memberships.Load())}
+	for i := range h.rooms {
+		c.Users += h.rooms[i].users()
+	}
+	return c
+}
+
+// users counts a shard's rooms that are the whole room of a user.
+func (sh *roomShard) users() int {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	n := 0
+	for name := range sh.byName {
+		if id, ok := strings.CutPrefix(name, wire.UserRoomPrefix); ok && !strings.Contains(id, ":") {
+			n++
+		}
+	}
+	return n
+}
