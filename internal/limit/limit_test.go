@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -92,7 +93,7 @@ func TestAUserHasSoManyConnections(t *testing.T) {
 	if err := third.Enter("bob"); err != nil {
 		t.Fatal(err)
 	}
-	if err := third.Enter("ann"); err != ErrUser {
+	if err := third.Enter("ann"); !errors.Is(err, ErrUser) {
 		t.Errorf("the third got %v", err)
 	}
 	if s := l.Stats(); s.Users != 2 || s.RefusedUser != 1 {

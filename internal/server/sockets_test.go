@@ -75,7 +75,7 @@ func TestAListenerOutlivesShortages(t *testing.T) {
 		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("closed: %v", err)
 		}
-		if _, err := l.Accept(); err != broken {
+		if _, err := l.Accept(); !errors.Is(err, broken) {
 			t.Errorf("broken: %v", err)
 		}
 	})

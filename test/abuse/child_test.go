@@ -48,7 +48,7 @@ func serveAsChild(environ string) int {
 // change, until the test ends. The app has addresses alone.
 func child(t *testing.T, environ ...string) (a *app, pid int) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this very program
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	environ = append([]string{
 		"HOST=127.0.0.1", "PORT=0", "ADMIN_PORT=0", "DRAIN_WINDOW=0s", "ADMIN_API_KEYS=" + adminKey,
 	}, environ...)

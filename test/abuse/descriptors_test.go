@@ -21,7 +21,7 @@ func TestWithoutDescriptorsItServesThoseItHasAndRecovers(t *testing.T) {
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &all); err != nil {
 		t.Fatal(err)
 	}
-	now := uint64(descriptors(t, pid)) //nolint:gosec // a count
+	now := uint64(descriptors(t, pid))
 	few := unix.Rlimit{Cur: now + 5, Max: all.Max}
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestWithoutDescriptorsItServesThoseItHasAndRecovers(t *testing.T) {
 		crowd = append(crowd, p)
 	}
 	// The limit is on their numbers, of which some are above it.
-	eventually(t, "no descriptor is left", func() bool { return uint64(descriptors(t, pid)) >= few.Cur }) //nolint:gosec // a count
+	eventually(t, "no descriptor is left", func() bool { return uint64(descriptors(t, pid)) >= few.Cur })
 	for range 100 {
 		honest.send(t, `{"event":"ping","id":1}`)
 		honest.until(t, "pong")
