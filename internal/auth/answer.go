@@ -47,7 +47,11 @@ func (o object) id(key string) string {
 // says tells whether a field is that boolean.
 func (o object) says(key string, b bool) bool { return string(o[key]) == strconv.FormatBool(b) }
 
-var errGarbage = outageError{why: "the answer is not what was asked for"}
+var (
+	errGarbage = outageError{why: "the answer is not what was asked for"}
+	// A single token can bring this about, so it is not held against the service.
+	errFailure = outageError{why: "the answer says that it failed", well: true}
+)
 
 // reading is what an answer about a token says.
 type reading struct {
@@ -74,7 +78,7 @@ func read(body []byte, now time.Time) (reading, error) {
 		case o.says("valid", false), o.says("active", false):
 			r.refused = true
 		case o.says("success", false), o.says("ok", false):
-			return reading{}, errGarbage
+			return reading{}, errFailure
 		}
 		if r.user == nil {
 			r.user = objectOf(o["user"])
@@ -159,14 +163,15 @@ func payload(token string) object {
 // MaxToken is the size of a token in bytes at most.
 const MaxToken = 16 << 10
 
-// presentable tells whether a text may be a token: ASCII without control
-// characters, which is what fits a header (RFC 6750, section 2.1, is narrower).
+// presentable tells whether a text may be a token: visible ASCII, which is what
+// fits a header (RFC 6750, section 2.1, is narrower). A space is none: services
+// trim them, and a revoked token would come back with one.
 func presentable(token string) bool {
 	if token == "" || len(token) > MaxToken {
 		return false
 	}
 	for i := range len(token) {
-		if token[i] < ' ' || token[i] > '~' {
+		if token[i] <= ' ' || token[i] > '~' {
 			return false
 		}
 	}

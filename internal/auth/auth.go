@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -24,8 +25,7 @@ type Identity struct {
 	// MaxClaims bytes, for upstreams and policy; nil when there is nothing.
 	// It is shared and never written to.
 	Claims json.RawMessage
-	// Token names the credential without holding it, for revocation; zero
-	// for guests.
+	// Token is NameOf the credential, for revocation; zero for guests.
 	Token Digest
 	// TokenID is the token's own name (the claim jti); empty: it has none.
 	TokenID string
@@ -37,10 +37,21 @@ const MaxClaims = 4 << 10
 // Digest names a token without holding it: the first 16 bytes of its SHA-256.
 type Digest [16]byte
 
-// DigestOf gives the name of a token.
-func DigestOf(token string) Digest {
-	sum := sha256.Sum256([]byte(token))
+// DigestOf gives the name of a text, to the letter.
+func DigestOf(text string) Digest {
+	sum := sha256.Sum256([]byte(text))
 	return Digest(sum[:len(Digest{})])
+}
+
+// NameOf gives the name of a token, which it keeps however it is written: the
+// signature of a JSON Web Token can be written in several ways, of which each
+// holds (unused bits of its last letter; n-s for s in ECDSA), so only what it
+// signs counts. It says nothing about whether the token is genuine.
+func NameOf(token string) Digest {
+	if payload(token) != nil {
+		token = token[:strings.LastIndexByte(token, '.')]
+	}
+	return DigestOf(token)
 }
 
 // Verifier turns a token into an identity. Safe for concurrent use.

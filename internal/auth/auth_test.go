@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/netip"
 	"strings"
@@ -33,6 +34,26 @@ func TestDevelopmentRefusesWhatNamesNoUser(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		} else if token != "" && strings.Contains(err.Error(), token) {
 			t.Errorf("%s: the error repeats the credential", name)
+		}
+	}
+}
+
+func TestATokenKeepsItsNameHoweverItsSignatureIsWritten(t *testing.T) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	signed := b64([]byte(`{"alg":"HS256"}`)) + "." + b64([]byte(`{"sub":"ann"}`))
+	other := b64([]byte(`{"alg":"HS256"}`)) + "." + b64([]byte(`{"sub":"bob"}`))
+	for name, c := range map[string]struct {
+		a, b string
+		same bool
+	}{
+		"another signature":    {signed + ".AAAA", signed + ".AAAB", true},
+		"another payload":      {signed + ".AAAA", other + ".AAAA", false},
+		"a text with two dots": {"ann.of.york", "ann.of.kent", false},
+		"a text with a dot":    {"ann.york", "ann.kent", false},
+		"a part more":          {signed + ".AAAA.A", signed + ".AAAA.B", false},
+	} {
+		if got := NameOf(c.a) == NameOf(c.b); got != c.same {
+			t.Errorf("%s: one name is %v", name, got)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func (c *client) ask(ctx context.Context, q question) ([]byte, error) {
 	case err != nil:
 		return nil, c.lost(ctx, err)
 	case len(body) > c.limit:
-		return nil, outageError{why: fmt.Sprintf("the answer has more than %d bytes", c.limit)}
+		return nil, outageError{why: fmt.Sprintf("the answer has more than %d bytes", c.limit), well: true}
 	}
 	return body, nil
 }

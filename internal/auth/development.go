@@ -24,7 +24,7 @@ func (Development) Verify(_ context.Context, token string, _ netip.Addr) (Identi
 	if !ValidUserID(token) {
 		return Identity{}, errUserID
 	}
-	return Identity{UserID: token, Token: DigestOf(token)}, nil
+	return Identity{UserID: token, Token: NameOf(token)}, nil
 }
 
 // ValidUserID tells whether id may name a user: 1 to MaxUserID bytes of UTF-8

@@ -143,7 +143,7 @@ func (v *JWT) key(ctx context.Context, t *jwt.Token) (any, error) {
 // identity reads the claims of a token that is verified.
 func (v *JWT) identity(token string) (Identity, error) {
 	claims, now := payload(token), time.Now()
-	id := Identity{UserID: claims.id(v.cfg.UserClaim), Token: DigestOf(token), TokenID: claims.text(v.cfg.IDClaim)}
+	id := Identity{UserID: claims.id(v.cfg.UserClaim), Token: NameOf(token), TokenID: claims.text(v.cfg.IDClaim)}
 	if !ValidUserID(id.UserID) || len(id.TokenID) > MaxTokenID {
 		return Identity{}, errRejected
 	}

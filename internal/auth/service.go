@@ -180,11 +180,11 @@ func (s *Service) identity(body []byte, token string) (Identity, error) {
 	case r.refused:
 		return Identity{}, errRejected
 	case r.user == nil:
-		return Identity{}, outageError{why: "the answer holds no user"}
+		return Identity{}, outageError{why: "the answer holds no user", well: true}
 	}
-	id := Identity{UserID: r.user.id("id"), ExpiresAt: r.expires, Token: DigestOf(token)}
+	id := Identity{UserID: r.user.id("id"), ExpiresAt: r.expires, Token: NameOf(token)}
 	if !ValidUserID(id.UserID) {
-		return Identity{}, outageError{why: "the answer's user has no id that the gateway can take"}
+		return Identity{}, outageError{why: "the answer's user has no id that the gateway can take", well: true}
 	}
 	s.fromToken(&id, token)
 	if !id.ExpiresAt.IsZero() && !id.ExpiresAt.After(now) {

@@ -78,7 +78,7 @@ func TestAnAnswerBecomesAnIdentity(t *testing.T) {
 				ends = id.ExpiresAt.Unix()
 			}
 			if id.UserID != c.user || string(id.Claims) != c.claims || id.TokenID != c.id || ends != c.end ||
-				id.Token != DigestOf(c.token) || id.Guest {
+				id.Token != NameOf(c.token) || id.Guest {
 				t.Errorf("got %+v", id)
 			}
 		})
@@ -261,6 +261,41 @@ func TestWhatOneTokenBringsAboutLocksOutNobodyElse(t *testing.T) {
 				t.Errorf("got %+v, %v", id, r.Degraded())
 			}
 		})
+	}
+}
+
+func TestAnAnswerThatOneTokenBringsAboutLocksOutNobodyElse(t *testing.T) {
+	for name, body := range map[string]string{
+		"no success":       `{"success":false,"message":"jwt malformed"}`,
+		"no user":          `{"user":null}`,
+		"no id":            `{"user":{"name":"ann"}}`,
+		"an id too long":   `{"user":{"id":"` + strings.Repeat("x", MaxUserID+1) + `"}}`,
+		"a guest's id":     `{"user":{"id":"guest-x"}}`,
+		"a user too large": `{"user":{"id":"ann","x":"` + strings.Repeat("x", 70_000) + `"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := over(t, func(w http.ResponseWriter, req *http.Request) {
+				if tokenOf(req) != "bad" {
+					body = `{"user":{"id":"ann"}}`
+				}
+				_, _ = io.WriteString(w, body)
+			})
+			for range 50 {
+				_, err := r.Verify(t.Context(), "bad", peer())
+				r.code(err, wire.Unavailable)
+			}
+			if id := r.is(""); id.UserID != "ann" || r.Degraded() != nil {
+				t.Errorf("got %+v, %v", id, r.Degraded())
+			}
+		})
+	}
+}
+
+func TestATokenWithASpaceIsNone(t *testing.T) {
+	r := over(t, func(http.ResponseWriter, *http.Request) { t.Error("the service is asked") })
+	for _, token := range []string{" t", "t ", "t t", "Bearer t"} { // a service may trim it, and see a revoked one
+		_, err := r.Verify(t.Context(), token, peer())
+		r.code(err, wire.Unauthenticated)
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Service) Refresh(ctx context.Context, token string, peer netip.Addr) (R
 			first(&got.Next, o.text("refreshToken"), o.text("refresh_token"))
 		}
 		if !presentable(got.Token) {
-			return outageError{why: "the answer holds no token"}
+			return outageError{why: "the answer holds no token", well: true}
 		}
 		if end, err := payload(got.Token).expires(time.Now()); err == nil && got.ExpiresAt.IsZero() {
 			got.ExpiresAt = end

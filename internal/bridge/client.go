@@ -3,6 +3,8 @@ package bridge
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -95,18 +97,40 @@ func (c *Client) post(ctx context.Context, url string, body []byte, limit int) (
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return response{}, fmt.Errorf("send request: %w", err)
+		return response{}, lost(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	out := response{status: resp.StatusCode}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	switch {
 	case err != nil:
-		return response{}, fmt.Errorf("read answer: %w", err)
+		return response{}, lost(ctx, err)
 	case len(b) > limit:
 		out.long = true
 	default:
 		out.body = b
 	}
 	return out, nil
+}
+
+var errBroken = errors.New("the connection broke, or the answer is not HTTP")
+
+// lost is the error of a request without an answer that can be read, in words
+// for the log: what net/http says of an answer quotes it, and that may be what
+// was sent.
+func lost(ctx context.Context, err error) error {
+	var unsent *dialError
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &unsent):
+		return unsent
+	case ctx.Err() != nil:
+		return fmt.Errorf("send request: %w", ctx.Err())
+	case errors.As(err, &network):
+		return fmt.Errorf("send request: %w", network)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("send request: %w", certificate)
+	}
+	return errBroken
 }

@@ -319,6 +319,45 @@ func TestWhatOneEventCanBringAboutOpensNoBreaker(t *testing.T) {
 	})
 }
 
+func TestNothingThatABackendSaysStandsInTheLog(t *testing.T) {
+	for name, says := range map[string]string{
+		"no HTTP":       "canary\r\n\r\n",
+		"a status":      "HTTP/1.1 canary what\r\n\r\n",
+		"a header":      "HTTP/1.1 200 OK\r\ncanary\r\n\r\n",
+		"a length":      "HTTP/1.1 200 OK\r\nContent-Length: canary\r\n\r\n",
+		"an encoding":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: canary\r\n\r\n",
+		"half a chunk":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary\r\n",
+		"half a body":   "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncanary",
+		"another place": "HTTP/1.1 302 Found\r\nLocation: http://canary/%zz\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *backend) {
+				b.handles(func(w http.ResponseWriter, _ *http.Request) {
+					if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+						_, _ = io.WriteString(conn, says)
+						_ = conn.Close()
+					}
+				})
+				if data, err := b.caller().call(t.Context()); err == nil || strings.Contains(err.Error(), "canary") {
+					t.Errorf("answer %q, error %v", data, err)
+				}
+				h := b.hooks(func(c *Config) { c.WebhookRetryFor = time.Second })
+				h.Occupied("a")
+				time.Sleep(3 * time.Second)
+				_ = h.stop(time.Second)
+				if h.Err() == nil || b.logs.Len() < 2 {
+					t.Errorf("%v, %d lines", h.Err(), b.logs.Len())
+				}
+				for _, entry := range b.logs.All() {
+					if line := entry.Message + fmt.Sprint(entry.ContextMap()); strings.Contains(line, "canary") {
+						t.Error(line)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestMoreCallsThanMayBeAtOnceAreRefusedAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *backend) {
 		b.handles(hang)

@@ -49,13 +49,14 @@ func (g *Gateway) Ready(context.Context) error {
 	return nil
 }
 
-// Drain lets all clients go: it refuses new connections at once, waits for
-// DrainDelay, refuses publishes, has everything that was acknowledged queued on
+// Drain lets all clients go: it refuses new connections at once, those too whose
+// credential is being verified, waits for DrainDelay, refuses publishes, has everything that was acknowledged queued on
 // its receivers' connections, and then tells the clients to reconnect and
 // closes them, spread evenly over DrainWindow. It returns when all have gone,
 // or with ctx's error. Call it once.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.draining.Store(true)
+	g.giveUp() // after it: who was given up is told why
 	g.parts.Log.Info("draining", zap.Int("connections", g.parts.Hub.Count()),
 		zap.Duration("delay", g.cfg.DrainDelay), zap.Duration("window", g.cfg.DrainWindow))
 	if err := pause(ctx, g.cfg.DrainDelay); err != nil {

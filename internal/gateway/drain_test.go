@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -239,6 +241,38 @@ func TestAHandshakeThatEndsWhileTheDrainLooksIsNotMissed(t *testing.T) {
 		}
 		h.client.Wait()
 	})
+}
+
+func TestADrainEndsTheVerificationsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{}
+		g := c.gateway(t, Config{DrainDelay: time.Second})
+		g.cfg.AuthDeadline = time.Hour
+		g.parts.Verifier = hanging{}
+		w := httptest.NewRecorder()
+		var served sync.WaitGroup
+		served.Go(func() { g.ServeHTTP(w, upgrade(with("Authorization", "Bearer ann"))) })
+		synctest.Wait()
+		began := time.Now()
+		if err := g.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		served.Wait()
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || g.Refused()["draining"] != 1 {
+			t.Errorf("the client is told %d %v", w.Code, w.Header())
+		}
+	})
+}
+
+// hanging is a verifier that knows nothing until nobody wants to know any more.
+type hanging struct{}
+
+func (hanging) Verify(ctx context.Context, _ string, _ netip.Addr) (auth.Identity, error) {
+	<-ctx.Done()
+	return auth.Identity{}, wire.NewError(wire.Unavailable, "not now")
 }
 
 func TestADrainEndsWithItsContext(t *testing.T) {

@@ -60,14 +60,16 @@ type Parts struct {
 // Gateway admits connections. Make it with New. Safe for concurrent use.
 type Gateway struct {
 	// Immutable after New.
-	cfg      Config
-	level    Level
-	origins  *origins
-	hosts    hosts
-	proxies  *proxies
-	memory   *memory
-	parts    Parts
-	capacity int
+	cfg       Config
+	level     Level
+	origins   *origins
+	hosts     hosts
+	proxies   *proxies
+	memory    *memory
+	parts     Parts
+	capacity  int
+	verifying context.Context    //nolint:containedctx // of all verifications; ends as a drain begins
+	giveUp    context.CancelFunc // ends verifying
 
 	draining   atomic.Bool
 	handshakes atomic.Int64 // under way: not yet counted by the hub
@@ -93,7 +95,9 @@ func New(cfg Config, capacity int, parts Parts) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
+	verifying, giveUp := context.WithCancel(context.Background()) //nolint:gosec // Drain calls it
 	return &Gateway{
+		verifying: verifying, giveUp: giveUp,
 		cfg: cfg, level: level, origins: allowed, hosts: names, proxies: trusted,
 		memory: newMemory(parts.MemoryBudget), parts: parts, capacity: capacity,
 	}, nil
@@ -130,6 +134,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // is none.
 func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, protocol string, from netip.Addr, account *limit.Account) (opened bool) {
 	hello := g.greet(r, from)
+	if hello.Fault != nil && g.draining.Load() {
+		g.refuse(w, refusedDraining) // it may be the drain's own doing
+		return false
+	}
 	hello.Account = account
 	if hello.Identity == nil {
 		nameless := g.nameless.Add(1)
@@ -192,7 +200,8 @@ func (g *Gateway) hasRoom(waiting int64) (refusal, bool) {
 	return 0, true
 }
 
-// greet finds out who a client is.
+// greet finds out who a client is. It does not hold up a drain: a verification
+// under way ends in a fault as one begins.
 func (g *Gateway) greet(r *http.Request, from netip.Addr) session.Hello {
 	hello := session.Hello{Codec: jsonv1.Codec{}, Peer: from}
 	p := present(r, g.level.QueryToken)
@@ -203,6 +212,7 @@ func (g *Gateway) greet(r *http.Request, from netip.Addr) session.Hello {
 	case p.found > 0:
 		ctx, cancel := context.WithTimeout(r.Context(), g.cfg.AuthDeadline)
 		defer cancel()
+		defer context.AfterFunc(g.verifying, cancel)()
 		id, err := g.parts.Verifier.Verify(ctx, p.token, hello.Peer)
 		if err != nil {
 			hello.Fault = g.fault(err)

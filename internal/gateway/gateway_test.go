@@ -100,6 +100,10 @@ func with(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Add(name, value) }
 }
 
+func host(name string) func(*http.Request) {
+	return func(r *http.Request) { r.Host = name }
+}
+
 func remote(r *http.Request) { r.RemoteAddr = "203.0.113.9:5555" }
 
 func TestWhoIsRefusedAndHow(t *testing.T) {
@@ -121,7 +125,12 @@ func TestWhoIsRefusedAndHow(t *testing.T) {
 		{name: "development for somebody behind a proxy", loopback: true, request: upgrade(with("X-Forwarded-For", "127.0.0.1")), status: 403, says: "AUTH_MODE"},
 		{name: "development for somebody behind a proxy that hides the address", loopback: true, request: upgrade(with("Via", "1.1 proxy")), status: 403, says: "AUTH_MODE"},
 		{name: "development for somebody behind a proxy that tells the host", loopback: true, request: upgrade(with("X-Forwarded-Host", "a.example")), status: 403, says: "AUTH_MODE"},
+		{name: "development for a name that was made to point here", loopback: true, request: upgrade(host("evil.example:3007")), status: 403, says: "AUTH_MODE"},
+		{name: "development for another address of this machine", loopback: true, request: upgrade(host("192.0.2.1:3007")), status: 403, says: "AUTH_MODE"},
 		{name: "development for loopback", loopback: true, request: upgrade()},
+		{name: "development for a loopback address", loopback: true, request: upgrade(host("[::1]:3007"))},
+		{name: "development for a name below localhost", loopback: true, request: upgrade(host("Chat.LOCALHOST."))},
+		{name: "any name where development is asked for", request: upgrade(host("chat.example"))},
 		{name: "a remote peer where development is asked for", request: upgrade(remote)},
 		{name: "a foreign page", request: upgrade(with("Origin", "https://evil.example")), status: 403, says: "ALLOWED_ORIGINS"},
 		{name: "the own page", request: upgrade(with("Origin", "http://localhost:9007"))},

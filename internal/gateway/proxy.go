@@ -57,6 +57,9 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, errors.New("want an address or a CIDR such as 10.0.0.0/8")
 	}
+	if p.Addr().Is4In6() {
+		return netip.Prefix{}, errors.New("want IPv4 written as such: 10.0.0.0/8")
+	}
 	if p != p.Masked() {
 		return netip.Prefix{}, fmt.Errorf("has bits behind its prefix: want %v", p.Masked())
 	}
@@ -172,13 +175,14 @@ func peerOf(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
-// local tells whether a request comes from this machine and from nobody behind
-// it: a proxy on the machine speaks for others.
+// local tells whether a request comes from this machine, asks for it, and comes
+// from nobody behind it: a proxy on the machine speaks for others, and a page
+// whose name was made to point here (DNS rebinding) asks for that name.
 func local(r *http.Request) bool {
 	for name := range r.Header {
 		if name == headerForwarded || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
 			return false
 		}
 	}
-	return peerOf(r).IsLoopback()
+	return peerOf(r).IsLoopback() && loopbackName(strings.TrimSuffix(hostname(r.Host), "."))
 }

@@ -111,7 +111,7 @@ func TestWhoseConnectionIsPlain(t *testing.T) {
 }
 
 func TestBadProxyEntriesAreRefused(t *testing.T) {
-	for _, entry := range []string{"", "proxy.example", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0-10.0.0.9", "*"} {
+	for _, entry := range []string{"", "proxy.example", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0-10.0.0.9", "::ffff:10.0.0.0/104", "*"} {
 		if _, err := newProxies([]string{entry}, headerForwardedFor); err == nil {
 			t.Errorf("%q was accepted", entry)
 		}

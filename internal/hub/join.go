@@ -30,12 +30,20 @@ type Joined struct {
 	top wire.Position // after the last publication that follows at once
 }
 
+// What a join comes to during which its member was expelled: within the hub,
+// and for the client who asked for it.
+var (
+	errOvertaken = errors.New("hub: taken out of the room while joining")
+	errRemoved   = wire.NewError(wire.Unavailable, "the connection was taken out of the room as it joined")
+)
+
 // Join makes a session a member and queues the reply, then what it missed
 // after since (zero: nothing), then what comes live, without hole or
 // duplicate. Joining again resumes again, or begins anew at the room's present
 // position; when that fails, the member misses nothing. It may wait for the
-// broker, within ctx. Errors: LimitExceeded, and those of the broker. A session
-// that is gone joins nothing, without an error.
+// broker, within ctx. Errors: LimitExceeded, Unavailable when an Expel came in
+// between, and those of the broker. A session that is gone joins nothing,
+// without an error.
 //
 // A member's own joins come one after the other. One that meets an Admit under
 // way takes its place.
@@ -44,20 +52,30 @@ func (h *Hub) Join(
 ) error {
 	defer h.monitor.Begin(monitor.Join).End()
 	st, err := h.seat(ctx, s, name, true)
-	if st == nil {
-		return err
+	switch {
+	case st != nil:
+		err = h.join(ctx, st, since, reply)
+	case err == nil:
+		err = overtaken(s)
 	}
-	return h.join(ctx, st, since, reply)
+	if errors.Is(err, errOvertaken) {
+		return errRemoved
+	}
+	return err
 }
 
 // join brings a seat, which holds back what is delivered, up to date.
 func (h *Hub) join(ctx context.Context, st *joiner, since wire.Position, reply func(Joined) wire.Event) error {
 	for attempt := 1; ; attempt++ {
 		page, out, err := h.read(ctx, st.room.name, since)
-		if err == nil && h.settle(st, page, out, reply) {
-			return nil
+		done := false
+		if err == nil {
+			done, err = h.settle(st, page, out, reply)
 		}
-		if err == nil && attempt == joinAttempts {
+		switch {
+		case done:
+			return err
+		case err == nil && attempt == joinAttempts:
 			err = wire.NewError(wire.Unavailable, "the room is too busy to join")
 		}
 		if err != nil {
@@ -71,19 +89,24 @@ func (h *Hub) join(ctx context.Context, st *joiner, since wire.Position, reply f
 // giveUp ends a join that failed. Who was a member before goes on, with what
 // was held back; if some of that is lost, the connection ends and resumes.
 func (h *Hub) giveUp(st *joiner) {
-	if !h.restore(st) {
+	r := st.room
+	r.mu.Lock()
+	stood := false
+	if !h.restoreLocked(st) {
 		st.sess.Stand(st.seat)
-		h.stand(st.seat, false)
+		stood = h.standLocked(st.seat, false)
+	}
+	r.mu.Unlock()
+	if stood {
+		h.exit(r)
 	}
 }
 
-// restore reports whether the seat of a failed join is not this join's to give
-// up: its member was one before, or it is another join's by now, or nobody's.
-func (h *Hub) restore(st *joiner) bool {
-	r := st.room
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	j := st.join
+// restoreLocked reports whether the seat of a failed join is not this join's to
+// give up: its member was one before, or it is another join's by now, or
+// nobody's. Guarded by room.mu.
+func (h *Hub) restoreLocked(st *joiner) bool {
+	r, j := st.room, st.join
 	switch {
 	case st.joining != j:
 		return true
@@ -133,17 +156,19 @@ func (h *Hub) read(ctx context.Context, name string, since wire.Position) (broke
 
 // settle ends a join: it queues everything in order and lets the member take
 // part. False when the log must be read again.
-func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined) wire.Event) bool {
+func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined) wire.Event) (done bool, err error) {
 	r := st.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := st.join
-	if st.index < 0 || st.joining != j {
-		return true // the session closed, or another join has taken the place of this one
-	}
-	if j.restart {
+	switch {
+	case st.index < 0:
+		return true, overtaken(st.sess)
+	case st.joining != j:
+		return true, nil // another join has taken the place of this one
+	case j.restart:
 		*j = joining{lost: true}
-		return false
+		return false, nil
 	}
 	entered, slow := st.entered, h.slow(r.name)
 	frames := make([]*wire.Frame, 0, 1+len(page.Publications)+len(j.held))
@@ -159,7 +184,16 @@ func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined
 	if !entered {
 		h.enteredLocked(r, st.seat)
 	}
-	return true
+	return true, nil
+}
+
+// overtaken is what a join comes to whose seat was taken away meanwhile: by the
+// session's end, of which there is nothing to say, or by a backend.
+func overtaken(s *session.Session) error {
+	if s.Gone() {
+		return nil
+	}
+	return errOvertaken
 }
 
 // inStream marks an event that says where a room's stream goes on.
@@ -174,6 +208,9 @@ func (s *seat) frames(
 	to []*wire.Frame, pubs []*wire.Publication, slow wire.SlowPolicy, pass func(*wire.Publication) bool,
 ) []*wire.Frame {
 	for _, p := range pubs {
+		if p.Origin == s.sess.ID() {
+			acknowledge(s.sess, p) // before its copy is queued
+		}
 		if !p.Spares(s.sess.ID()) && (pass == nil || pass(p)) {
 			to = append(to, encode(s.sess.Codec(), p, slow))
 		}

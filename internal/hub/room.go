@@ -176,15 +176,7 @@ func (h *Hub) standLocked(st *seat, lost bool) bool {
 }
 
 // Leave ends a session's membership; false when there was none.
-func (h *Hub) Leave(s *session.Session, name string) bool {
-	st, ok := s.SeatIn(name).(*seat)
-	if !ok {
-		return false
-	}
-	s.Stand(st)
-	h.stand(st, false)
-	return true
-}
+func (h *Hub) Leave(s *session.Session, name string) bool { return h.leave(s, name, nil) }
 
 // presence tells whether members of the room see each other.
 func (h *Hub) presence(name string) bool {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -78,7 +79,7 @@ func (h *Hub) Admit(ctx context.Context, s *session.Session, name string, reply 
 	if st != nil {
 		err = h.join(ctx, st, wire.Position{}, reply)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errOvertaken) {
 		return false, err
 	}
 	return s.SeatIn(name) != nil, nil
@@ -86,7 +87,16 @@ func (h *Hub) Admit(ctx context.Context, s *session.Session, name string, reply 
 
 // Expel ends a session's membership and says so with an event that follows
 // everything the room has sent to it; false when there was none.
+// Nor does it overtake a join: what says that the session is in the room again
+// follows.
 func (h *Hub) Expel(s *session.Session, name string, say wire.Event) bool {
+	return h.leave(s, name, func() { s.Send(say) })
+}
+
+// leave gives a session's seat up, in the session and in the room at once: a
+// seat that is in the room alone would get what the session's next one gets.
+// said, nil for nothing to say, is called with the room's lock held.
+func (h *Hub) leave(s *session.Session, name string, said func()) bool {
 	st, ok := s.SeatIn(name).(*seat)
 	if !ok {
 		return false
@@ -95,8 +105,8 @@ func (h *Hub) Expel(s *session.Session, name string, say wire.Event) bool {
 	r.mu.Lock()
 	s.Stand(st)
 	stood := h.standLocked(st, false)
-	if stood {
-		s.Send(say)
+	if stood && said != nil {
+		said()
 	}
 	r.mu.Unlock()
 	if stood {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -116,6 +118,30 @@ func TestAJoinTakesThePlaceOfAnAdmissionUnderWay(t *testing.T) {
 			r.empty()
 		})
 	}
+}
+
+// TestTheReplyPrecedesTheOwnCopyThatAnAdmissionHeldBack publishes to a room that
+// the publisher is being put into.
+func TestTheReplyPrecedesTheOwnCopyThatAnAdmissionHeldBack(t *testing.T) {
+	r := start(t)
+	defer r.stop()
+	m := r.user("ann")
+	r.broker.history = func(context.Context, string, wire.Position, int) (broker.Page, error) {
+		own := pub("quiet", 1, 2)
+		own.Origin = m.s.ID()
+		m.s.BeginPublish(&session.Publish{Nonce: own.Position.Nonce, Room: "quiet", ID: []byte("5")})
+		r.deliver(own)
+		return broker.Page{Top: wire.Position{Epoch: 1, Offset: 1, Nonce: 1}}, nil
+	}
+	if !m.admit("quiet") {
+		t.Error("not admitted")
+	}
+	got := m.heard()
+	if len(got) != 3 || !strings.HasPrefix(got[0], `{"event":"published","id":5`) || got[1] != "joined quiet at 1.1" || got[2] != "e 1.2" {
+		t.Errorf("%q", got)
+	}
+	m.gone()
+	r.empty()
 }
 
 // TestAdmissionsAndJoinsOfOneRoomTakeOneSeat has clients and backends move the

@@ -60,7 +60,7 @@ type expiry struct {
 // before.
 func (r *Router) live(s *session.Session, old, identity *auth.Identity) {
 	if identity.ExpiresAt.IsZero() {
-		if old != nil && !old.ExpiresAt.IsZero() {
+		if old == nil || !old.ExpiresAt.IsZero() { // the deadline, or the old one's end
 			s.While(identity, func() { r.wheel.Cancel(&s.Timer) })
 		}
 		return

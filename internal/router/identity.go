@@ -43,18 +43,14 @@ func (r *Router) authenticate(s *session.Session, req *wire.Request) bool {
 // verify checks a token and gives the session the identity that it proves.
 func (r *Router) verify(s *session.Session, id []byte, token string, since positions) {
 	old := s.Identity()
-	if old == nil {
-		// The client has kept the deadline; from here on it is the verifier's time.
-		r.wheel.Cancel(&s.Timer)
-	}
 	s.SetRefresh(session.RefreshUnderWay)
 	identity, err := r.prove(s, token)
 	defer func() { s.SetRefresh(refreshed(err)) }() // after the new identity: until then it is under way
 	switch {
 	case err != nil:
 		r.fail(s, id, err)
-		if old == nil {
-			r.unverified(s, err)
+		if old == nil && wire.IsCode(err, wire.Unauthenticated) && s.Refuse() {
+			s.Close(closeFor(wire.Unauthenticated)) // else it may try again, within its deadline
 		}
 	case old == nil:
 		r.welcome(s, identity, since, authenticatedEvent(id, identity))
@@ -93,16 +89,6 @@ func (r *Router) renew(s *session.Session, old, identity *auth.Identity, say wir
 	if s.Identify(old, identity, say) {
 		r.live(s, old, identity)
 		r.reject(s, identity)
-	}
-}
-
-// unverified ends a session whose only token is not accepted. One whose token
-// could not be checked may try again, within another deadline.
-func (r *Router) unverified(s *session.Session, err error) {
-	if !wire.IsCode(err, wire.Unauthenticated) {
-		r.await(s, wire.NewError(wire.Unavailable, "no credential could be verified in time"))
-	} else if s.Refuse() {
-		s.Close(closeFor(wire.Unauthenticated))
 	}
 }
 

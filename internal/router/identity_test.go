@@ -101,12 +101,11 @@ func TestATokenThatCannotBeCheckedNeitherLetsInNorIsCalledBad(t *testing.T) {
 				}
 				c.ask(`{"event":"join_room","id":1,"data":{"room":"open:a"}}`, failed("1", "unauthenticated"))
 				time.Sleep(9 * time.Second)
-				c.say(asAnn) // another try is another deadline
+				c.say(asAnn) // another try is within the same deadline
 				c.Sent()
-				time.Sleep(9 * time.Second)
 				c.ask(ping, pong)
 				a.ask(ping, pong)
-				time.Sleep(2 * time.Second)
+				time.Sleep(1200 * time.Millisecond)
 				c.expect(failed("", "unavailable"))
 				c.ended(wire.CloseTryAgainLater)
 				a.alive()
@@ -132,10 +131,38 @@ func TestASlowVerifierIsNotTheClientsFault(t *testing.T) {
 		c.expect()
 		c.alive()
 		time.Sleep(5 * time.Second)
-		c.expect(failed(`"a"`, "unavailable"))
+		c.expect(failed(`"a"`, "unavailable"), failed("", "unavailable")) // there is no time for another one
+		c.ended(wire.CloseTryAgainLater)
+
+		r.verifier.do(func(context.Context, string) error {
+			time.Sleep(9 * time.Second)
+			return nil
+		})
+		d := r.stranger()
+		time.Sleep(5 * time.Second)
+		d.say(asAnn)
+		time.Sleep(10 * time.Second)
+		d.expect(isAnn, connected("ann"), joinedOwn("user:ann"))
+		time.Sleep(time.Minute)
+		d.alive()
+	})
+}
+
+func TestTriesThatOverlapTheDeadlineDoNotMoveIt(t *testing.T) {
+	inBubble(t, options{}, func(_ *testing.T, r *rig) {
+		r.verifier.do(func(context.Context, string) error {
+			time.Sleep(4 * time.Second)
+			return wire.NewError(wire.Unavailable, unverified)
+		})
+		c := r.stranger()
+		for range 20 {
+			c.say(asAnn) // the next one begins as this one ends
+		}
+		time.Sleep(9 * time.Second)
 		c.alive()
-		r.verifier.do(nil)
-		c.ask(asAnn, isAnn, connected("ann"), joinedOwn("user:ann"))
+		time.Sleep(12 * time.Second) // the deadline, and as long as a verification may take
+		c.ended(wire.CloseTryAgainLater)
+		r.empty()
 	})
 }
 

@@ -61,11 +61,11 @@ func (r *Router) RevokeUser(userID string, until time.Time) (int, error) {
 // long as revocations are remembered (REVOCATION_TTL). It looks at every
 // connection. Result and error are as with RevokeUser.
 func (r *Router) RevokeToken(token string) (int, error) {
-	digest := auth.DigestOf(token)
-	err := r.revoked.addToken(digest, time.Now().Add(r.cfg.Life.RevocationTTL))
+	name := auth.NameOf(token)
+	err := r.revoked.addToken(name, time.Now().Add(r.cfg.Life.RevocationTTL))
 	n := 0
 	for _, s := range r.hub.Sessions() {
-		if id := s.Identity(); id != nil && id.Token == digest {
+		if id := s.Identity(); id != nil && id.Token == name {
 			s.Close(closeTokenRevoked)
 			n++
 		}

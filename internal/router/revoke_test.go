@@ -106,6 +106,18 @@ func TestARevokedTokenIsOutAndItsUserIsNot(t *testing.T) {
 	})
 }
 
+func TestARevokedTokenIsOutHoweverItsSignatureIsWritten(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, r *rig) {
+		const signed = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ" // {"alg":"HS256"}, {"sub":"ann"}
+		one := r.open(session.Hello{Identity: &auth.Identity{UserID: "ann", Token: auth.NameOf(signed + ".AAAA")}})
+		if n, err := r.router.RevokeToken(signed + ".AAAB"); n != 1 || err != nil {
+			t.Errorf("revoked %d, %v", n, err)
+		}
+		synctest.Wait()
+		one.ended(wire.CloseTokenExpired)
+	})
+}
+
 func TestARefreshLeavesTheRevokedTokenBehind(t *testing.T) {
 	inBubble(t, options{}, func(t *testing.T, r *rig) {
 		c := r.with("ann", "old")

@@ -123,8 +123,11 @@ func (r *Router) leaveRoom(s *session.Session, req *wire.Request) bool {
 	}
 	return r.soon(s, id, func() {
 		r.grants.forget(s, room)
-		r.hub.Leave(s, room) // leaving a room one is not in changes nothing
-		s.Send(leftEvent(id, room, ""))
+		left := leftEvent(id, room, "")
+		// Leaving a room one is not in changes nothing. A backend may put the
+		// client into it at any time: what is said stays in order with that.
+		for !r.hub.Expel(s, room, left) && !s.Outside(room, func() { s.Send(left) }) {
+		}
 	})
 }
 

@@ -162,15 +162,9 @@ func (r *Router) Open(c transport.Conn, hello session.Hello) transport.Handler {
 		}
 		r.welcome(s, hello.Identity, since)
 	default:
-		r.await(s, wire.NewError(wire.Unauthenticated, "no credential was presented in time"))
+		r.await(s)
 	}
 	return s
-}
-
-// await gives a session without an identity the time for a credential.
-func (r *Router) await(s *session.Session, late *wire.Error) {
-	// Under the lock, as Closed cancels once the session is gone.
-	s.While(nil, func() { r.wheel.Schedule(&s.Timer, r.cfg.AuthDeadline, &deadline{r, s, late}) })
 }
 
 // closeFor is how a connection ends whose credential was not accepted. One
@@ -181,21 +175,6 @@ func closeFor(code wire.Code) wire.Close {
 		row = fault.RowOf(wire.Unauthenticated)
 	}
 	return row.Goodbye()
-}
-
-// deadline is the end of the time for a first credential.
-type deadline struct {
-	router  *Router
-	session *session.Session
-	late    *wire.Error // what the client is told
-}
-
-// Expired implements wheel.Task.
-func (d *deadline) Expired() {
-	if d.session.Refuse() {
-		d.router.fail(d.session, nil, d.late)
-		d.session.Close(closeFor(d.late.Code))
-	}
 }
 
 // Closed implements session.Dispatcher.

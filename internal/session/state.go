@@ -95,6 +95,18 @@ func (s *Session) SeatIn(room string) Seat {
 	return nil
 }
 
+// Outside runs f, which must not block, unless the session has a seat in the
+// room; then it returns false. What comes of taking one follows f.
+func (s *Session) Outside(room string, f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.seats, func(seat Seat) bool { return seat.Room() == room }) {
+		return false
+	}
+	f()
+	return true
+}
+
 // Seats counts the rooms of the session.
 func (s *Session) Seats() int {
 	s.mu.Lock()

@@ -149,7 +149,7 @@ func (r *rig) dial(token string) (*client, *http.Response) {
 	}
 	transport := &http.Transport{DialContext: r.net.dial}
 	ws, resp, err := websocket.Dial(r.t.Context(), "ws://gateway:80/ws", &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: header, Subprotocols: []string{"gateway.v1"},
+		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: header, Host: "localhost", Subprotocols: []string{"gateway.v1"},
 	})
 	transport.CloseIdleConnections()
 	if err != nil {
