@@ -80,6 +80,15 @@ func (r *Router) joinAsked(s *session.Session, id []byte, room string, join func
 		return
 	}
 	r.grants.put(s, room, g.Until)
+	r.tidyGrant(s, room) // a backend may have taken it out meanwhile
+}
+
+// tidyGrant forgets the grant of a membership that is over: it would else end
+// a later one that needs none.
+func (r *Router) tidyGrant(s *session.Session, room string) {
+	if !r.hub.Seated(s, room) {
+		r.grants.forget(s, room)
+	}
 }
 
 // grant is a membership that is asked about again.
@@ -175,8 +184,9 @@ func (g *grant) withdraw(reason string) {
 // expel takes a session out of a room and tells the client why; false when it
 // was not in it.
 func (r *Router) expel(s *session.Session, room, reason string) bool {
-	r.grants.forget(s, room)
-	return r.hub.Expel(s, room, leftEvent(nil, room, reason))
+	was := r.hub.Expel(s, room, leftEvent(nil, room, reason))
+	r.tidyGrant(s, room)
+	return was
 }
 
 func later(a, b time.Time) time.Time {
