@@ -95,7 +95,7 @@ func New(cfg Config, capacity int, parts Parts) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	verifying, giveUp := context.WithCancel(context.Background()) //nolint:gosec // Drain calls it
+	verifying, giveUp := context.WithCancel(context.Background())
 	return &Gateway{
 		verifying: verifying, giveUp: giveUp,
 		cfg: cfg, level: level, origins: allowed, hosts: names, proxies: trusted,
@@ -212,7 +212,7 @@ func (g *Gateway) greet(r *http.Request, from netip.Addr) session.Hello {
 	case p.found > 0:
 		ctx, cancel := context.WithTimeout(r.Context(), g.cfg.AuthDeadline)
 		defer cancel()
-		defer context.AfterFunc(g.verifying, cancel)()
+		defer context.AfterFunc(g.verifying, cancel)() //nolint:contextcheck // the end of either ends it
 		id, err := g.parts.Verifier.Verify(ctx, p.token, hello.Peer)
 		if err != nil {
 			hello.Fault = g.fault(err)

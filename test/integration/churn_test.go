@@ -45,7 +45,6 @@ type churn struct {
 	t     *testing.T
 	g     *gateway
 	ctx   context.Context
-	users int
 	pos   sync.Map // of each room and offset: its position, the same for all
 	tally *[saws]atomic.Int64
 	over  atomic.Bool // what moves members has ended
