@@ -142,7 +142,7 @@ func TestSilentConnectionsAreBounded(t *testing.T) {
 }
 
 func TestForeignOriginsAreRefused(t *testing.T) {
-	a := start(t, open)
+	a := start(t, open, "AUTH_MODE=development") // else a foreign Host is refused first
 	abuse := func() {
 		for _, c := range []struct {
 			name    string
@@ -176,7 +176,7 @@ func TestForeignOriginsAreRefused(t *testing.T) {
 }
 
 func TestUnknownHostsAreRefused(t *testing.T) {
-	a := start(t, open, "ALLOWED_HOSTS=gateway.example,127.0.0.1")
+	a := start(t, open, "AUTH_MODE=development", "ALLOWED_HOSTS=gateway.example,127.0.0.1")
 	before := a.baseline(t)
 	for _, host := range []string{"rebound.example", "localhost", "gateway.example.evil.example"} {
 		if _, body := a.refused(t, http.StatusMisdirectedRequest, "ann", "Host: "+host); !strings.Contains(body, "ALLOWED_HOSTS") {
