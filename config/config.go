@@ -118,7 +118,7 @@ func said(faults []error, fault error) bool {
 func (c *Config) validate() []error {
 	// For these parts zero stands for the default; who writes it means
 	// something else.
-	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker))
+	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
 		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Bridge, c.API, c.Tuning,
@@ -141,6 +141,18 @@ func (c *Config) validate() []error {
 }
 
 const maxInstanceID = 128
+
+// minSendQueue has room for a greeting and the reply to a join: with less a
+// connection would end before it began.
+const minSendQueue = 4 << 10
+
+// tooSmall names a queue that nobody could connect with.
+func tooSmall(sendQueue int) []error {
+	if sendQueue < 1 || sendQueue >= minSendQueue {
+		return nil // the others say what is not positive
+	}
+	return []error{fmt.Errorf("SEND_QUEUE_BYTES %d: want at least %d", sendQueue, minSendQueue)}
+}
 
 // tidy trims the entries of a list and drops empty ones.
 func tidy(list []string) []string {

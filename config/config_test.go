@@ -143,3 +143,12 @@ func TestSecretsAreMaskedAndWhatWasSetIsMarked(t *testing.T) {
 		t.Errorf("%d lines for %d settings", got, len(Names()))
 	}
 }
+
+func TestAQueueThatNobodyCouldConnectWithIsAFault(t *testing.T) {
+	if _, err := Load([]string{"SEND_QUEUE_BYTES=4095"}, ""); err == nil || err.Error() != "SEND_QUEUE_BYTES 4095: want at least 4096" {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load([]string{"SEND_QUEUE_BYTES=4096"}, ""); err != nil {
+		t.Error(err)
+	}
+}
