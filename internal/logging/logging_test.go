@@ -50,7 +50,7 @@ func TestConsoleIsReadableAndWithoutColoursInAFile(t *testing.T) {
 func TestALogInJSONIsForNoPerson(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err) // every Unix that the gateway is developed on has it
 	}
 	defer func() { _ = terminal.Close() }()
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
