@@ -22,6 +22,9 @@ func (r Retention) Keeps() bool { return r.Size > 0 }
 type Publication struct {
 	wire.Publication
 	Retention Retention
+	// Replicated asks a broker with replicas to acknowledge only what they
+	// have too.
+	Replicated bool
 }
 
 // Page is a part of a room's log, oldest first.
@@ -95,4 +98,13 @@ type Sink interface {
 	Deliver(room string, pubs []*wire.Publication)
 	// Gap says that publications of the room are lost to subscribers.
 	Gap(room string, gap wire.Gap)
+}
+
+// Noticed is implemented by a Sink that takes what instances tell each other
+// through a broker that several share.
+type Noticed interface {
+	// Notice hands over what another instance, or this one, has told about a
+	// room. Notices are at most once, and in no order with publications. The
+	// payload may be kept. Calls come concurrently and must not block.
+	Notice(room string, payload []byte)
 }

@@ -140,6 +140,9 @@ func (s *seat) wants(p *wire.Publication) bool {
 
 // acknowledge replies to the publish that p came from, if nobody has.
 func acknowledge(s *session.Session, p *wire.Publication) {
+	if p.Unconfirmed {
+		return // the broker's answer will
+	}
 	s.EndPublish(func(under *session.Publish) bool { return under.Nonce == p.Position.Nonce }, func(under *session.Publish) wire.Event {
 		return Published(under, p.Position)
 	})

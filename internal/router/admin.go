@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/session"
@@ -41,7 +40,7 @@ func (r *Router) SendConnection(ctx context.Context, id string, o Outgoing) erro
 	if r.hub.Session(id) == nil {
 		return ErrNoConnection
 	}
-	_, err := r.send(ctx, wire.ConnectionRoom(id), broker.Retention{}, o)
+	_, err := r.send(ctx, wire.ConnectionRoom(id), &policy.Room{}, o)
 	return err
 }
 

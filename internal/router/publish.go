@@ -33,7 +33,7 @@ func (r *Router) publish(s *session.Session, req *wire.Request) bool {
 	echo := true
 	err := fields(req.Data, func(key string, value []byte) error { return publishField(&p, &echo, key, value) })
 	if err == nil {
-		p.Retention, err = r.admit(s, &p)
+		err = r.admit(s, &p)
 	}
 	if err != nil {
 		return r.fail(s, req.ID, err)
@@ -93,20 +93,21 @@ func publishField(p *broker.Publication, echo *bool, key string, value []byte) e
 	return errUnknownField
 }
 
-// admit checks a client's publish and returns how the room keeps it. The rule
-// is looked up once: the policy may be replaced at any time.
-func (r *Router) admit(s *session.Session, p *broker.Publication) (broker.Retention, error) {
+// admit checks a client's publish and says how the room keeps it. The rule is
+// looked up once: the policy may be replaced at any time.
+func (r *Router) admit(s *session.Session, p *broker.Publication) error {
 	if p.Room == "" {
-		return broker.Retention{}, errRoomName
+		return errRoomName
 	}
 	if err := wire.CheckPublishable(p.Event); err != nil {
-		return broker.Retention{}, err
+		return err
 	}
 	rule := r.rule(p.Room)
 	if !r.mayPublish(s, p.Room, rule) {
-		return broker.Retention{}, errForbidden
+		return errForbidden
 	}
-	return rule.Retention, nil
+	p.Retention, p.Replicated = rule.Retention, rule.Replicated
+	return nil
 }
 
 // published ends a publish, unless its delivery has. The publish leaves the
@@ -175,7 +176,7 @@ func (r *Router) SendRoom(ctx context.Context, room string, o Outgoing) (wire.Po
 	case rule == nil, rule.Publish == policy.Nobody:
 		return wire.Position{}, errForbidden
 	}
-	return r.send(ctx, room, rule.Retention, o)
+	return r.send(ctx, room, rule, o)
 }
 
 // SendUser publishes to the room of a user, and so to all connections of the
@@ -186,11 +187,12 @@ func (r *Router) SendUser(ctx context.Context, userID string, o Outgoing) (wire.
 
 // SendEveryone publishes to all connections. Nothing is kept.
 func (r *Router) SendEveryone(ctx context.Context, o Outgoing) error {
-	_, err := r.send(ctx, wire.Everyone, broker.Retention{}, o)
+	_, err := r.send(ctx, wire.Everyone, &policy.Room{}, o)
 	return err
 }
 
-func (r *Router) send(ctx context.Context, room string, keep broker.Retention, o Outgoing) (wire.Position, error) {
+// send publishes to a room as its rule says it is kept.
+func (r *Router) send(ctx context.Context, room string, rule *policy.Room, o Outgoing) (wire.Position, error) {
 	if err := o.check(); err != nil {
 		return wire.Position{}, err
 	}
@@ -198,7 +200,7 @@ func (r *Router) send(ctx context.Context, room string, keep broker.Retention, o
 		return wire.Position{}, errDraining
 	}
 	defer r.publishes.leave()
-	p := broker.Publication{Retention: keep, Publication: wire.Publication{
+	p := broker.Publication{Retention: rule.Retention, Replicated: rule.Replicated, Publication: wire.Publication{
 		Room: room, Event: o.Event, Data: o.Data, Publisher: o.Publisher,
 		IdempotencyKey: o.IdempotencyKey, ConflateKey: o.ConflateKey, Except: o.Except,
 	}}

@@ -68,7 +68,7 @@ func (r *Router) route(s *session.Session, req *wire.Request) bool {
 	if rule == nil {
 		return r.fail(s, req.ID, errForbidden)
 	}
-	return r.submit(s, req.ID, broker.Publication{Retention: rule.Retention, Publication: wire.Publication{
+	return r.submit(s, req.ID, broker.Publication{Retention: rule.Retention, Replicated: rule.Replicated, Publication: wire.Publication{
 		Room: room, Event: req.Event, Data: req.Data,
 	}})
 }

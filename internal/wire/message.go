@@ -60,6 +60,7 @@ type Publication struct {
 	IdempotencyKey string
 	ConflateKey    string
 	NoEcho         bool  // the origin gets no copy
+	Unconfirmed    bool  // delivered before its durability is known: does not acknowledge its publish
 	Time           int64 // Unix milliseconds, set by the broker
 
 	// Except are connections that get no copy as it is delivered, at most
