@@ -225,3 +225,30 @@ func TestPacerKeepsItsSchedule(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestStormJudgesHowClientsComeBack(t *testing.T) {
+	server := &standin.Server{Drainable: true}
+	o := against(t, server)
+	o.RoomSize, o.PublishRate, o.Watch, o.Jitter = 5, 500, time.Second, 10*time.Millisecond
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		time.Sleep(200 * time.Millisecond)
+		server.Kick(t.Context())
+	}()
+	r := mustHold(t, Storm, o)
+	<-done
+	if r.Value("came back") != 20 || r.Value("publications acknowledged") == 0 || r.Value("received") == 0 {
+		t.Errorf("%+v", r.Figures)
+	}
+}
+
+func TestStormFindsWhatIsLost(t *testing.T) {
+	server := &standin.Server{Drainable: true, Fault: func(u string, n int) int { return once(u == "u-000007" && n == 10, 0) }}
+	o := against(t, server)
+	o.RoomSize, o.PublishRate, o.Watch = 5, 500, 300*time.Millisecond
+	res, err := run(t, Storm, o)
+	if err != nil || !failing(res, "nothing is lost") {
+		t.Errorf("%v; %+v", err, res.Checks)
+	}
+}

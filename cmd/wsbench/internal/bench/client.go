@@ -18,6 +18,12 @@ const (
 	ready
 )
 
+// resumer is an app whose connections come back. Owned by the loop's goroutine.
+type resumer interface {
+	since(c *engine.Conn) []byte // position to join from; nil: from now on
+	joined(c *engine.Conn, data []byte)
+}
+
 const joinID = 1 // requests of scenarios have higher ids
 
 // client is the handler of one loop: it brings connections up, then hands
@@ -63,6 +69,9 @@ func (cl *client) Message(c *engine.Conn, payload []byte, now int64) {
 		cl.greeted(c)
 	case "room_joined":
 		if id, _ := gwproto.Uint(e.ID); id == joinID {
+			if r, ok := cl.app.(resumer); ok {
+				r.joined(c, e.Data)
+			}
 			offset, _ := gwproto.Uint(gwproto.Field(e.Data, "offset"))
 			cl.up(c, offset)
 		}
@@ -78,7 +87,11 @@ func (cl *client) greeted(c *engine.Conn) {
 		return
 	}
 	cl.phases[c.Slot] = joining
-	cl.buf = gwproto.AppendJoin(cl.buf[:0], joinID, room)
+	var since []byte
+	if r, ok := cl.app.(resumer); ok {
+		since = r.since(c)
+	}
+	cl.buf = gwproto.AppendJoin(cl.buf[:0], joinID, room, since)
 	cl.l.SendText(c, cl.buf)
 }
 
@@ -95,6 +108,10 @@ func (cl *client) refuse(c *engine.Conn, cause string) {
 
 // Closed counts an end that was not asked for.
 func (cl *client) Closed(c *engine.Conn, why engine.Closure) {
+	if cl.phases[c.Slot] == ready {
+		cl.phases[c.Slot] = greeting
+		cl.f.up.Add(-1)
+	}
 	if !why.Ours {
 		cl.f.ended(why)
 	}

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
-	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/frame"
-	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
 )
 
 // app is what a scenario does on one loop. Owned by the loop's goroutine.
@@ -45,15 +43,14 @@ type fleet struct {
 
 // newFleet starts loops for all connections of o; nothing is dialled yet.
 func newFleet(o *Options, room func(int32) string, newApp func(cl *client) app) (*fleet, error) {
-	addr, u, err := o.target()
+	targets, err := o.targets()
 	if err != nil {
 		return nil, err
 	}
 	f := &fleet{opts: o, clock: engine.NewClock(), room: room, causes: map[string]int{}}
 	cfg := &engine.Config{
-		Addr: addr, Sources: o.sources(addr.Addr()), Conns: o.Conns, Threads: o.Threads,
-		Opening: frame.NewOpening(u.Host, u.RequestURI(), gwproto.Protocol),
-		Ramp:    o.Ramp, InFlight: o.InFlight, Clock: f.clock,
+		Targets: targets, First: o.First, Sources: o.sources(targets[0].Addr.Addr()), Conns: o.Conns, Threads: o.Threads,
+		Ramp: o.Ramp, InFlight: o.InFlight, Clock: f.clock,
 	}
 	f.group, err = engine.New(cfg, func(int) engine.Handler {
 		cl := &client{f: f, newApp: newApp}

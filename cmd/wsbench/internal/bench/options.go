@@ -9,8 +9,12 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/frame"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/proc"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
 )
@@ -57,6 +61,11 @@ type Options struct {
 	PublishRate float64
 	DrainWait   time.Duration
 
+	First  bool // storm: all connections begin at the first target
+	Victim int  // process that is ended
+	Jitter time.Duration
+	Watch  time.Duration
+
 	Progress *report.Progress `json:"-"`
 	Self     string           `json:"-"` // our own executable, for helper processes
 }
@@ -67,7 +76,7 @@ const reserved = 64
 // Check finds what is wrong with the options and fills in what depends on
 // others. Its errors are the user's.
 func (o *Options) Check() error {
-	if _, _, err := o.target(); err != nil {
+	if _, err := o.targets(); err != nil {
 		return err
 	}
 	positive := []struct {
@@ -109,27 +118,49 @@ func (o *Options) checkLimits() error {
 	return nil
 }
 
-// target resolves the URL; only loopback unless remote targets are allowed.
-func (o *Options) target() (netip.AddrPort, *url.URL, error) {
+// maxTargets bounds the servers of a run.
+const maxTargets = 256
+
+func splitURLs(list string) []string { return strings.Split(list, ",") }
+
+// targets resolves the URLs.
+func (o *Options) targets() ([]engine.Target, error) {
+	urls := splitURLs(o.URL)
+	if len(urls) > maxTargets {
+		return nil, fmt.Errorf("-url: %d targets, at most %d", len(urls), maxTargets)
+	}
+	all := make([]engine.Target, 0, len(urls))
+	for _, raw := range urls {
+		addr, u, err := o.target(strings.TrimSpace(raw))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, engine.Target{Addr: addr, Opening: frame.NewOpening(u.Host, u.RequestURI(), gwproto.Protocol)})
+	}
+	return all, nil
+}
+
+// target resolves a URL; only loopback unless remote targets are allowed.
+func (o *Options) target(raw string) (netip.AddrPort, *url.URL, error) {
 	var none netip.AddrPort
-	u, err := url.Parse(o.URL)
+	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "ws" || u.Hostname() == "" {
-		return none, nil, fmt.Errorf("-url %q: want ws://host:port/path", o.URL)
+		return none, nil, fmt.Errorf("-url %q: want ws://host:port/path", raw)
 	}
 	port := uint64(80)
 	if u.Port() != "" {
 		if port, err = strconv.ParseUint(u.Port(), 10, 16); err != nil {
-			return none, nil, fmt.Errorf("-url %q: bad port", o.URL)
+			return none, nil, fmt.Errorf("-url %q: bad port", raw)
 		}
 	}
 	ip, err := net.ResolveIPAddr("ip", u.Hostname())
 	if err != nil {
-		return none, nil, fmt.Errorf("-url %q: %w", o.URL, err)
+		return none, nil, fmt.Errorf("-url %q: %w", raw, err)
 	}
 	addr, _ := netip.AddrFromSlice(ip.IP)
 	addr = addr.Unmap()
 	if !addr.IsLoopback() && !o.AllowRemote {
-		return none, nil, fmt.Errorf("-url %q is not a loopback address: a load generator aimed elsewhere needs -allow-remote", o.URL)
+		return none, nil, fmt.Errorf("-url %q is not a loopback address: a load generator aimed elsewhere needs -allow-remote", raw)
 	}
 	return netip.AddrPortFrom(addr, uint16(port)), u, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -50,15 +51,16 @@ func stall(ctx context.Context, o *Options) ([]*websocket.Conn, error) {
 	var conns []*websocket.Conn
 	ctx, cancel := context.WithTimeout(ctx, o.UpTimeout)
 	defer cancel()
+	urls := splitURLs(o.URL)
 	for i := range o.Stalled {
 		header := http.Header{"Authorization": {fmt.Sprintf("Bearer %sstalled-%d", o.Users, i)}}
-		c, _, err := websocket.Dial(ctx, o.URL, &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // the library's
+		c, _, err := websocket.Dial(ctx, strings.TrimSpace(urls[i%len(urls)]), &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // the library's
 		if err != nil {
 			return conns, fmt.Errorf("connect a stalled member: %w", err)
 		}
 		conns = append(conns, c)
 		room := fmt.Sprintf("%s%d", o.RoomPrefix, i%o.Rooms)
-		if err := c.Write(ctx, websocket.MessageText, gwproto.AppendJoin(nil, 1, room)); err != nil {
+		if err := c.Write(ctx, websocket.MessageText, gwproto.AppendJoin(nil, 1, room, nil)); err != nil {
 			return conns, fmt.Errorf("join a stalled member: %w", err)
 		}
 	}

@@ -32,13 +32,14 @@ func scenarios() []scenario {
 		{"fanout", "one room, many members, every delivery checked", "members", 1000, fanoutFlags, fanoutCheck, bench.Fanout},
 		{"echo", "request and reply: latency and throughput", "n", 1000, echoFlags, echoCheck, bench.Echo},
 		{"slow", "many slow partial messages at once", "n", 15000, slowFlags, fine, bench.Slow},
+		{"storm", "connections that come back, while a server ends or servers hand off", "n", 6000, stormFlags, stormCheck, bench.Storm},
 		{"drain", "hold connections while the server drains", "n", 10000, drainFlags, drainCheck, bench.Drain},
 	}
 }
 
 func flags(s *scenario, o *bench.Options, jsonFile *string) *flag.FlagSet {
 	fs := flag.NewFlagSet(s.name, flag.ContinueOnError)
-	fs.StringVar(&o.URL, "url", "ws://127.0.0.1:3007/ws", "the gateway's WebSocket endpoint")
+	fs.StringVar(&o.URL, "url", "ws://127.0.0.1:3007/ws", "the gateway's WebSocket endpoint; several, separated by commas, are taken in turn")
 	fs.BoolVar(&o.AllowRemote, "allow-remote", false, "allow a target that is not a loopback address")
 	fs.IntVar(&o.Conns, s.conns, s.n, "connections; each is a user of its own")
 	fs.IntVar(&o.Threads, "threads", 1, "event loops")
@@ -131,6 +132,25 @@ func drainFlags(fs *flag.FlagSet, o *bench.Options) {
 func drainCheck(o *bench.Options) error {
 	if o.Sigterm && o.PID <= 1 {
 		return errors.New("-sigterm needs the -pid of the server")
+	}
+	return nil
+}
+
+func stormFlags(fs *flag.FlagSet, o *bench.Options) {
+	fs.IntVar(&o.RoomSize, "room-size", 10, "members of each room")
+	fs.IntVar(&o.Size, "size", 100, "bytes of data in each message")
+	fs.Float64Var(&o.PublishRate, "publish-rate", 200, "publications per second, all rooms together")
+	fs.DurationVar(&o.Settle, "settle", 2*time.Second, "hold the connections before anything happens for")
+	fs.BoolVar(&o.First, "first", false, "all connections begin at the first -url")
+	fs.IntVar(&o.Victim, "victim", 0, "process id of the server to end with SIGKILL; 0: none, the servers hand off by themselves")
+	fs.BoolVar(&o.Sigterm, "sigterm", false, "end the -victim with SIGTERM")
+	fs.DurationVar(&o.Jitter, "jitter", time.Second, "spread the attempts to come back over")
+	fs.DurationVar(&o.Watch, "watch", 15*time.Second, "look on for")
+}
+
+func stormCheck(o *bench.Options) error {
+	if o.Victim == 1 || o.Victim < 0 || o.Sigterm && o.Victim == 0 {
+		return errors.New("-victim wants the process id of a server, and -sigterm wants a -victim")
 	}
 	return nil
 }

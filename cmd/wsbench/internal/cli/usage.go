@@ -8,6 +8,8 @@ const usage = `wsbench measures a ws-gateway with very many connections from one
   wsbench fanout   one publication to many members; every delivery received and checked
   wsbench echo     request and reply: latency percentiles and throughput
   wsbench slow     a valid message in small pieces on every connection at once
+  wsbench storm    connections that come back and resume, while a server is killed
+                   or servers hand connections off
   wsbench drain    hold connections while the server drains, and judge how it lets go
 
 wsbench SCENARIO -h lists the flags. Examples:
@@ -26,6 +28,9 @@ wsbench SCENARIO -h lists the flags. Examples:
 
   # what 10,000 clients see of a SIGTERM while rooms are being published to
   wsbench drain -n 10000 -publish-rate 500 -pid $(pgrep -x gateway) -sigterm
+
+  # three instances: one is killed; 10,000 clients resume on the others
+  wsbench storm -n 10000 -url ws://127.0.0.1:3007/ws,ws://127.0.0.1:3008/ws,ws://127.0.0.1:3009/ws -victim PID
 
 Connections use the user ids bench-000000 and following as credentials, as a
 gateway in development takes them. Only loopback targets unless -allow-remote.

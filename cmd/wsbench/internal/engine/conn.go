@@ -18,6 +18,7 @@ type Conn struct {
 	Index int32 // number in the whole group
 	Slot  int32 // number in its loop
 	fd    int32
+	to    uint8  // the target, by its number
 	gen   uint16 // told apart from an earlier connection in the same slot
 	state state
 	armed bool // waits for EPOLLOUT
@@ -26,6 +27,10 @@ type Conn struct {
 
 // IsOpen reports whether messages can be sent.
 func (c *Conn) IsOpen() bool { return c.state == open }
+
+// Target is the number of the target that the connection was or is to be
+// dialled to.
+func (c *Conn) Target() int { return int(c.to) }
 
 // spill is what a connection needs only now and then.
 type spill struct {

@@ -45,13 +45,22 @@ func (d *dialer) tick(l *Loop) {
 	}
 }
 
+// Redial connects c, which has ended, to a target. Neither ramp nor the bound
+// of open handshakes holds it up.
+func (l *Loop) Redial(c *Conn, target int) {
+	c.to = uint8(target) //nolint:gosec // at most 256
+	l.connect(c)
+}
+
+func (l *Loop) target(c *Conn) *Target { return &l.cfg.Targets[c.to] }
+
 // connect begins one connection.
 func (l *Loop) connect(c *Conn) {
 	l.Counters.Dialled.Add(1)
 	l.Counters.Pending.Add(1)
 	c.state = connecting
 	family := unix.AF_INET
-	if l.cfg.Addr.Addr().Is6() {
+	if l.target(c).Addr.Addr().Is6() {
 		family = unix.AF_INET6
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -80,7 +89,7 @@ func (l *Loop) connectSocket(c *Conn, fd int) error {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
 	c.armed = true
-	if err := unix.Connect(fd, sockaddr(l.cfg.Addr)); err != nil && err != unix.EINPROGRESS {
+	if err := unix.Connect(fd, sockaddr(l.target(c).Addr)); err != nil && err != unix.EINPROGRESS {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil
@@ -105,7 +114,7 @@ func (l *Loop) connected(c *Conn) {
 	}
 	c.state = opening
 	var token [128]byte
-	l.wbuf = l.cfg.Opening.AppendRequest(l.wbuf[:0], l.h.Token(token[:0], c.Index))
+	l.wbuf = l.target(c).Opening.AppendRequest(l.wbuf[:0], l.h.Token(token[:0], c.Index))
 	if l.Write(c, l.wbuf) && l.Pending(c) == 0 {
 		l.arm(c, false)
 	}

@@ -78,7 +78,7 @@ func serve(t *testing.T, f func(c net.Conn, in *bufio.Reader)) netip.AddrPort {
 func drive(t *testing.T, addr netip.AddrPort) *recorder {
 	t.Helper()
 	r := &recorder{}
-	g, err := New(&Config{Addr: addr, Opening: frame.NewOpening(addr.String(), "/", ""), Conns: 1, Threads: 1, Ramp: 1000, InFlight: 1,
+	g, err := New(&Config{Targets: []Target{{addr, frame.NewOpening(addr.String(), "/", "")}}, Conns: 1, Threads: 1, Ramp: 1000, InFlight: 1,
 		Sources: []netip.Addr{netip.MustParseAddr("127.0.0.2")}, Clock: NewClock()}, func(int) Handler { return r })
 	if err != nil {
 		t.Fatal(err)

@@ -13,14 +13,20 @@ import (
 
 // Config says what a Group connects to, and how.
 type Config struct {
-	Addr     netip.AddrPort
-	Opening  *frame.Opening
+	Targets  []Target     // at least one
+	First    bool         // all connections begin at the first target; else they take them in turn
 	Sources  []netip.Addr // local IPv4 addresses in turn; none: the kernel's choice
 	Conns    int
 	Threads  int
 	Ramp     int // new connections per second
 	InFlight int // handshakes under way at most
 	Clock    Clock
+}
+
+// Target is a server to connect to.
+type Target struct {
+	Addr    netip.AddrPort
+	Opening *frame.Opening
 }
 
 // Group is a set of loops. Immutable after New.

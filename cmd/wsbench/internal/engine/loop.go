@@ -53,6 +53,9 @@ func newLoop(cfg *Config, id, conns int, h Handler) (*Loop, error) {
 	}
 	for i := range l.conns {
 		l.conns[i] = Conn{Index: int32(i*cfg.Threads + id), Slot: int32(i), fd: -1} //nolint:gosec // small
+		if !cfg.First {
+			l.conns[i].to = uint8(int(l.conns[i].Index) % len(cfg.Targets)) //nolint:gosec // at most 256
+		}
 	}
 	l.dial.init(cfg)
 	var err error

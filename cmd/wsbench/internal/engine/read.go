@@ -105,7 +105,7 @@ func (l *Loop) consume(c *Conn, b []byte) {
 // answer takes the handshake's answer off b and returns its size; 0 when it is
 // not whole yet, or c has ended.
 func (l *Loop) answer(c *Conn, b []byte) int {
-	size, err := l.cfg.Opening.CheckResponse(b)
+	size, err := l.target(c).Opening.CheckResponse(b)
 	switch {
 	case err != nil:
 		l.finish(c, Closure{Code: 1006, Err: err})

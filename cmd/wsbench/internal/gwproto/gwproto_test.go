@@ -43,7 +43,7 @@ func TestRequestsAreJSONOfTheRightSize(t *testing.T) {
 		t.Errorf("%s", small)
 	}
 	for _, in := range [][]byte{
-		AppendJoin(nil, 1, "bench-0"), AppendPublish(nil, 7, "bench-0", Body{1, 2, 3}, 300),
+		AppendJoin(nil, 1, "bench-0", nil), AppendJoin(nil, 1, "bench-0", []byte("a.1.b")), AppendPublish(nil, 7, "bench-0", Body{1, 2, 3}, 300), AppendKeyedPublish(nil, 7, "bench-0", "k", Body{1, 2, 3}, 300),
 		AppendPing(nil, 9, 0), AppendPing(nil, 9, 200),
 	} {
 		if !json.Valid(in) {

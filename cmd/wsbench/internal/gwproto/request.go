@@ -67,21 +67,34 @@ func ScanBody(data []byte) (b Body, ok bool) {
 	return b, found == 3
 }
 
-// AppendJoin appends a join_room request.
-func AppendJoin(dst []byte, id uint64, room string) []byte {
+// AppendJoin appends a join_room request, from a position if there is one.
+func AppendJoin(dst []byte, id uint64, room string, since []byte) []byte {
 	dst = append(dst, `{"event":"join_room","id":`...)
 	dst = strconv.AppendUint(dst, id, 10)
 	dst = append(dst, `,"data":{"room":"`...)
 	dst = append(dst, room...)
+	if len(since) > 0 {
+		dst = append(dst, `","since":"`...)
+		dst = append(dst, since...)
+	}
 	return append(dst, `"}}`...)
 }
 
 // AppendPublish appends a publish request whose data is body, size bytes long.
 func AppendPublish(dst []byte, id uint64, room string, body Body, size int) []byte {
+	return AppendKeyedPublish(dst, id, room, "", body, size)
+}
+
+// AppendKeyedPublish is AppendPublish with an idempotency key, "" for none.
+func AppendKeyedPublish(dst []byte, id uint64, room, key string, body Body, size int) []byte {
 	dst = append(dst, `{"event":"publish","id":`...)
 	dst = strconv.AppendUint(dst, id, 10)
 	dst = append(dst, `,"data":{"room":"`...)
 	dst = append(dst, room...)
+	if key != "" {
+		dst = append(dst, `","idempotencyKey":"`...)
+		dst = append(dst, key...)
+	}
 	dst = append(dst, `","event":"m","data":`...)
 	dst = AppendBody(dst, body, size)
 	return append(dst, `}}`...)

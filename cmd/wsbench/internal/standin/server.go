@@ -32,6 +32,7 @@ type room struct {
 	mu      sync.Mutex
 	members []*client // Guarded by mu.
 	offset  uint64    // Guarded by mu.
+	log     []string  // Guarded by mu: what was published, by offset from 1; only of a Drainable server
 }
 
 type client struct {
@@ -99,7 +100,19 @@ func (s *Server) join(ctx context.Context, c *client, e *gwproto.Envelope) error
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.members = append(r.members, c)
-	return c.write(ctx, fmt.Sprintf(`{"event":"room_joined","id":%s,"data":{"room":%q,"offset":%d,"pos":""}}`, e.ID, name, r.offset))
+	var from uint64
+	since := gwproto.String(gwproto.Field(e.Data, "since"))
+	_, err := fmt.Sscanf(since, "x.%d.x", &from)
+	resumes := err == nil && from <= r.offset && len(r.log) > 0
+	if !resumes {
+		from = r.offset
+	}
+	err = c.write(ctx, fmt.Sprintf(`{"event":"room_joined","id":%s,"data":{"room":%q,"offset":%d,"pos":"x.%d.x","recovered":%v}}`,
+		e.ID, name, from, from, resumes))
+	for ; resumes && from < r.offset && err == nil; from++ {
+		err = c.write(ctx, r.log[from])
+	}
+	return err
 }
 
 func (s *Server) publish(ctx context.Context, c *client, e *gwproto.Envelope) error {
@@ -115,7 +128,10 @@ func (s *Server) publish(ctx context.Context, c *client, e *gwproto.Envelope) er
 	if err := c.write(ctx, reply); err != nil {
 		return err
 	}
-	copied := fmt.Sprintf(`{"event":"m","room":%q,"data":%s,"offset":%d,"pos":"x"}`, name, gwproto.Field(e.Data, "data"), r.offset)
+	copied := fmt.Sprintf(`{"event":"m","room":%q,"data":%s,"offset":%d,"pos":"x.%d.x"}`, name, gwproto.Field(e.Data, "data"), r.offset, r.offset)
+	if s.Drainable {
+		r.log = append(r.log, copied)
+	}
 	for _, m := range r.members {
 		times := 1
 		if s.Fault != nil {
@@ -159,17 +175,30 @@ func (s *Server) remember(c *client, there bool) {
 	}
 }
 
+// Kick says reconnect and 1012 to every connection, and goes on serving.
+func (s *Server) Kick(ctx context.Context) {
+	for _, c := range s.all() {
+		_ = c.write(ctx, `{"event":"reconnect","data":{"reason":"rebalance","afterMs":10}}`)
+		_ = c.ws.Close(websocket.StatusServiceRestart, "rebalance")
+	}
+}
+
+func (s *Server) all() []*client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*client, 0, len(s.clients))
+	for c := range s.clients {
+		all = append(all, c)
+	}
+	return all
+}
+
 // Drain refuses publications from now on, then says reconnect and 1012 to
 // every connection, evenly over the window. polite false leaves out the
 // reconnect event, a fault for tests.
 func (s *Server) Drain(ctx context.Context, window time.Duration, polite bool) {
 	s.draining.Store(true)
-	s.mu.Lock()
-	all := make([]*client, 0, len(s.clients))
-	for c := range s.clients {
-		all = append(all, c)
-	}
-	s.mu.Unlock()
+	all := s.all()
 	for _, c := range all {
 		if polite {
 			_ = c.write(ctx, `{"event":"reconnect","data":{"reason":"drain","afterMs":10}}`)
