@@ -40,6 +40,8 @@ func Run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int 
 		return OK
 	case "naive-server":
 		return code(standin.Naive(ctx, stdin, stdout), stderr)
+	case "auth-server":
+		return authServer(ctx, args[1:], stdin, stdout, stderr)
 	case "writev-server":
 		return writev(ctx, args[1:], stdin, stdout, stderr)
 	default:
@@ -59,6 +61,16 @@ func code(err error, stderr io.Writer) int {
 	}
 	_, _ = fmt.Fprintln(stderr, "wsbench:", err)
 	return Failed
+}
+
+func authServer(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("auth-server", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	delay := fs.Duration("delay", 20*time.Millisecond, "answer each verification after")
+	if fs.Parse(args) != nil || *delay < 0 {
+		return Usage
+	}
+	return code(standin.Auth(ctx, *delay, stdin, stdout), stderr)
 }
 
 func writev(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {

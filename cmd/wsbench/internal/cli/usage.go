@@ -32,6 +32,9 @@ wsbench SCENARIO -h lists the flags. Examples:
   # three instances: one is killed; 10,000 clients resume on the others
   wsbench storm -n 10000 -url ws://127.0.0.1:3007/ws,ws://127.0.0.1:3008/ws,ws://127.0.0.1:3009/ws -victim PID
 
+  # an auth service that takes every token for a user id, and counts calls
+  wsbench auth-server -delay 20ms   (GET /stats tells calls and the most at once)
+
 Connections use the user ids bench-000000 and following as credentials, as a
 gateway in development takes them. Only loopback targets unless -allow-remote.
 Exit code: 0 all checks hold, 1 one failed, 2 bad flags. SIGINT stops and
