@@ -17,11 +17,13 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/logging"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/internal/session"
@@ -42,6 +44,8 @@ type Config struct {
 	Life      router.LifeConfig
 	Transport ws.Config
 	Broker    membroker.Config
+	Redis     redisconn.Config
+	Cluster   cluster.Config
 	Bridge    bridge.Config
 	Tuning    tuning.Config
 	API       httpapi.Config
@@ -67,7 +71,7 @@ type Process struct {
 func Load(environ []string, version string) (Config, error) {
 	c := Config{Version: version}
 	vars := env.ToMap(environ)
-	maps.DeleteFunc(vars, func(_, value string) bool { return value == "" }) // empty is unset
+	maps.DeleteFunc(vars, unset)
 	c.preset(vars)
 	var faults []error
 	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
@@ -84,6 +88,12 @@ func Load(environ []string, version string) (Config, error) {
 	return c, errors.Join(faults...)
 }
 
+// unset tells of a variable that nobody has set as a setting: it is empty, or
+// what Kubernetes makes of a service that is called redis.
+func unset(name, value string) bool {
+	return value == "" || name == "REDIS_PORT" && strings.HasPrefix(value, "tcp://")
+}
+
 // complete tidies lists, and fills in what follows from other settings or has
 // no constant default.
 func (c *Config) complete() {
@@ -94,7 +104,8 @@ func (c *Config) complete() {
 	c.Policy.CanAsk = c.Auth.Authorizes()
 	for _, list := range []*[]string{&c.Gateway.AllowedOrigins, &c.Server.AdminKeys, &c.Server.AdminAllowedHosts,
 		&c.Gateway.AllowedHosts, &c.Gateway.TrustedProxies, &c.Bridge.SigningSecrets, &c.Bridge.WebhookEvents,
-		&c.Auth.Claims, &c.Auth.JWT.Algorithms, &c.Auth.JWT.Audience} {
+		&c.Auth.Claims, &c.Auth.JWT.Algorithms, &c.Auth.JWT.Audience,
+		&c.Redis.SentinelAddrs, &c.Redis.ClusterAddrs} {
 		*list = tidy(*list)
 	}
 	if c.Process.InstanceID != "" {
@@ -121,7 +132,7 @@ func (c *Config) validate() []error {
 	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Bridge, c.API, c.Tuning,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Redis, c.Cluster, c.Bridge, c.API, c.Tuning,
 	} {
 		for _, fault := range split(part.Validate()) {
 			if !said(zero, fault) {

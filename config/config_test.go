@@ -33,7 +33,7 @@ func TestEveryFaultIsReportedAtOnceAndOnce(t *testing.T) {
 	_, err := Load([]string{
 		"PORT=abc", "ADMIN_PORT=70000", "MAX_CONNECTIONS=many", "COMPRESSION=perhaps", "HEARTBEAT_INTERVAL=25",
 		"SECURITY_LEVEL=paranoid", "AUTH_MODE=jwt", "TRANSPORT=carrier-pigeon", "LOG_LEVEL=loud",
-		"ALLOWED_ORIGINS=https://a.example,example.com", "AUTH_SERVICE_URL=http://auth", "REDIS_HOST=redis",
+		"ALLOWED_ORIGINS=https://a.example,example.com", "AUTH_SERVICE_URL=http://auth", "REDIS_PASSWORD=hush",
 		"TLS_CERT_FILE=/nowhere/cert.pem", "MAX_ROOMS_PER_CONNECTION=0", "BROKER_MEMORY_BYTES=1", "ADMIN_API_KEYS=short",
 	}, "")
 	if err == nil {
@@ -44,7 +44,7 @@ func TestEveryFaultIsReportedAtOnceAndOnce(t *testing.T) {
 		`PORT "abc": want a whole number`, `ADMIN_PORT 70000: want 0 to 65535`, `MAX_CONNECTIONS "many": want a whole number`,
 		`COMPRESSION "perhaps": want true or false`, `HEARTBEAT_INTERVAL "25": want a duration such as 500ms, 25s or 5m`,
 		`SECURITY_LEVEL "paranoid": want minimal, standard or strict`, `AUTH_JWT_SECRET or AUTH_JWT_JWKS_URL`, `TRANSPORT "carrier-pigeon"`,
-		`LOG_LEVEL "loud"`, `ALLOWED_ORIGINS "example.com"`, `AUTH_SERVICE_URL is set`, `REDIS_HOST is set`,
+		`LOG_LEVEL "loud"`, `ALLOWED_ORIGINS "example.com"`, `AUTH_SERVICE_URL is set`, `REDIS_PASSWORD is set, but nothing says where Redis is`,
 		`TLS_CERT_FILE and TLS_KEY_FILE`, `MAX_ROOMS_PER_CONNECTION 0`, `BROKER_MEMORY_BYTES 1:`, `ADMIN_API_KEYS: key 1`,
 	} {
 		n := 0
@@ -60,7 +60,7 @@ func TestEveryFaultIsReportedAtOnceAndOnce(t *testing.T) {
 	if len(lines) != 16 {
 		t.Errorf("%d lines:\n%s", len(lines), err)
 	}
-	if strings.Contains(err.Error(), "short") {
+	if strings.Contains(err.Error(), "short") || strings.Contains(err.Error(), "hush") {
 		t.Error("a key stands in the error")
 	}
 }
@@ -94,6 +94,23 @@ func TestEmptyIsUnsetAndListsAreTrimmed(t *testing.T) {
 		"ALLOWED_ORIGINS= https://a.example , ,https://*.b.example:8443"}, "")
 	if err != nil || c.Server.Port != 3007 || strings.Join(c.Gateway.AllowedOrigins, "|") != "https://a.example|https://*.b.example:8443" {
 		t.Errorf("%+v, %v", c.Gateway.AllowedOrigins, err)
+	}
+}
+
+func TestRedisIsFoundAsItIsSet(t *testing.T) {
+	const embedded = "embedded broker"
+	c, err := Load([]string{"REDIS_PORT=tcp://10.0.0.7:6379"}, "") // by Kubernetes, for a service called redis
+	if err != nil || c.Redis.Enabled() || !strings.Contains(strings.Join(c.Notes(), "\n"), embedded) {
+		t.Errorf("without: %+v, %v", c.Redis, err)
+	}
+	c, err = Load([]string{"REDIS_SENTINEL_ADDRS= a:26379 ,, b:26379", "REDIS_PASSWORD=hush"}, "")
+	if err != nil || strings.Join(c.Redis.SentinelAddrs, "|") != "a:26379|b:26379" || !c.Redis.Enabled() ||
+		c.Redis.Prefix != "ws-gateway:" || strings.Contains(strings.Join(c.Notes(), "\n"), embedded) {
+		t.Errorf("with: %+v, %v", c.Redis, err)
+	}
+	_, err = Load([]string{"REDIS_HOST=a", "REDIS_URL=redis://u:hush@b", "REDIS_PORT=six", "REDIS_COMMAND_TIMEOUT=0s"}, "")
+	if err == nil || strings.Contains(err.Error(), "hush") || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("faults: %v", err)
 	}
 }
 

@@ -25,5 +25,8 @@ func (c *Config) Notes() []string {
 	if !minimal && len(c.Gateway.AllowedOrigins) == 0 {
 		notes = append(notes, "no browser can connect: ALLOWED_ORIGINS is empty, and SECURITY_LEVEL="+c.Gateway.SecurityLevel+" takes listed origins alone")
 	}
-	return append(notes, "rooms and their history live in this process alone and end with it (embedded broker)")
+	if !c.Redis.Enabled() {
+		notes = append(notes, "rooms and their history live in this process alone and end with it (embedded broker)")
+	}
+	return notes
 }

@@ -139,26 +139,13 @@ func wanted(v reflect.Value) string {
 	}
 }
 
-// absent are settings of services that this version does not have. To ignore
-// one would be worse than not to start: who names an auth service wants nobody
-// in without it.
+// absent are settings that this version does not have, but would be worse to
+// ignore than not to start: who restricts tokens wants none in that breaks it.
 func absent(vars map[string]string) []error {
-	what := map[string]string{
-		"REDIS_HOST":           "Redis",
-		"REDIS_PASSWORD":       "Redis",
-		"REDIS_URL":            "Redis",
-		"REDIS_SENTINEL_ADDRS": "Redis",
-		"REDIS_CLUSTER_ADDRS":  "Redis",
-	}
-	for name := range vars {
-		if strings.HasPrefix(name, "AUTH_JWT_") && !slices.Contains(Names(), name) {
-			what[name] = "such setting" // who restricts tokens wants none in that breaks it
-		}
-	}
 	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(what)) {
-		if value, set := vars[name]; set && !off(value) {
-			faults = append(faults, fmt.Errorf("%s is set, but this version has no %s: unset it", name, what[name]))
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if strings.HasPrefix(name, "AUTH_JWT_") && !slices.Contains(Names(), name) && !off(vars[name]) {
+			faults = append(faults, fmt.Errorf("%s is set, but this version has no such setting: unset it", name))
 		}
 	}
 	return faults

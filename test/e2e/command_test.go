@@ -75,13 +75,13 @@ func TestBadSettingsAreAllSaidBeforeAPortIsOpened(t *testing.T) {
 	}
 	got := command(t, p.env(
 		"SECURITY_LEVEL=lax", "HEARTBEAT_INTERVAL=soon", "MAX_MESSAGE_BYTES=many", "TLS_CERT_FILE=cert.pem",
-		"REDIS_HOST=localhost", "AUTH_JWT_SECRET=do-not-print-me", "POLICY_FILE=/nonexistent/policy.yaml",
+		"REDIS_PASSWORD=do-not-print-me", "AUTH_JWT_SECRET=do-not-print-me", "POLICY_FILE=/nonexistent/policy.yaml",
 	))
 	if got.code != 2 || got.stdout != "" {
 		t.Errorf("exit code %d, stdout %q", got.code, got.stdout)
 	}
 	for _, name := range []string{
-		"SECURITY_LEVEL", "HEARTBEAT_INTERVAL", "MAX_MESSAGE_BYTES", "TLS_CERT_FILE", "REDIS_HOST", "AUTH_JWT_SECRET",
+		"SECURITY_LEVEL", "HEARTBEAT_INTERVAL", "MAX_MESSAGE_BYTES", "TLS_CERT_FILE", "REDIS_PASSWORD", "AUTH_JWT_SECRET",
 	} {
 		if n := strings.Count(got.stderr, "\n  "+name); n != 1 {
 			t.Errorf("%s has %d lines of its own", name, n)

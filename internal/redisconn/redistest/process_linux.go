@@ -1,0 +1,8 @@
+package redistest
+
+import "syscall"
+
+// attributes make a server end with the test's process, however that ends.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
