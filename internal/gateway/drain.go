@@ -3,15 +3,12 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/health"
-	"github.com/moonx-farm/ws-gateway/internal/session"
-	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
 const (
@@ -25,9 +22,6 @@ const (
 	closeSlack = time.Second
 	// drainPace is the spread per client: a few need no whole window.
 	drainPace = 10 * time.Millisecond
-	// rejoinSpread is over how long clients are asked to spread their
-	// reconnects beyond the spread that the window itself gives.
-	rejoinSpread = time.Second
 )
 
 // DrainTime is how long Drain may take: what a stop must be given at least.
@@ -49,14 +43,72 @@ func (g *Gateway) Ready(context.Context) error {
 	return nil
 }
 
+// draining is a drain that has begun.
+type draining struct {
+	cut  context.CancelFunc // ends it early
+	done chan struct{}      // closed when it has ended
+	err  error              // immutable once done is closed
+}
+
+// BeginDrain begins to drain, as Drain does, and returns at once; false when
+// that has begun already. The process stays, and is not ready, until it is
+// stopped; then call Drain.
+func (g *Gateway) BeginDrain() bool {
+	_, first := g.begin()
+	return first
+}
+
 // Drain lets all clients go: it refuses new connections at once, those too whose
 // credential is being verified, waits for DrainDelay, refuses publishes, has everything that was acknowledged queued on
 // its receivers' connections, and then tells the clients to reconnect and
 // closes them, spread evenly over DrainWindow. It returns when all have gone,
-// or with ctx's error. Call it once.
+// or with ctx's error. A drain that has begun already is waited for; if it could
+// not let everybody go, those who are left are told once more.
 func (g *Gateway) Drain(ctx context.Context) error {
+	d, first := g.begin() //nolint:contextcheck // ctx's end is its end, see below
+	select {
+	case <-d.done:
+	case <-ctx.Done():
+		d.cut()
+		<-d.done
+		return ctx.Err()
+	}
+	if d.err != nil && !first {
+		return g.empty(ctx)
+	}
+	return d.err
+}
+
+// begin begins to drain unless that has begun.
+func (g *Gateway) begin() (d *draining, first bool) {
+	g.drainMu.Lock()
+	defer g.drainMu.Unlock()
+	if g.drain != nil {
+		return g.drain, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.DrainTime())
+	g.drain = &draining{cut: cancel, done: make(chan struct{})}
+	d = g.drain
 	g.draining.Store(true)
 	g.giveUp() // after it: who was given up is told why
+	for _, f := range g.onDrain {
+		f()
+	}
+	// It ends with d.cut, which Drain calls, or by itself.
+	go func() {
+		defer close(d.done)
+		defer cancel()
+		d.err = g.letGo(ctx)
+	}()
+	return d, true
+}
+
+// OnDrain has f called when a drain begins, once new connections are refused. It
+// must not block. Call it before the first connection.
+func (g *Gateway) OnDrain(f func()) { g.onDrain = append(g.onDrain, f) }
+
+// letGo is a drain from its beginning to its end.
+func (g *Gateway) letGo(ctx context.Context) error {
 	g.parts.Log.Info("draining", zap.Int("connections", g.parts.Hub.Count()),
 		zap.Duration("delay", g.cfg.DrainDelay), zap.Duration("window", g.cfg.DrainWindow))
 	if err := pause(ctx, g.cfg.DrainDelay); err != nil {
@@ -92,7 +144,7 @@ func (g *Gateway) release(ctx context.Context) error {
 	told := 0
 	for turn := 1; turn <= turns && len(all) > told; turn++ {
 		for until := len(all) * turn / turns; told < until; told++ {
-			goodbye(all[told])
+			goodbye(all[told], reasonDrain, g.where())
 		}
 		if err := pause(ctx, drainTick); err != nil {
 			return err
@@ -109,27 +161,13 @@ func (g *Gateway) empty(ctx context.Context) error {
 	// second, as a session.
 	for g.handshakes.Load() > 0 || g.parts.Hub.Count() > 0 {
 		for _, s := range g.parts.Hub.Sessions() {
-			goodbye(s) // does nothing to those that are closing
+			goodbye(s, reasonDrain, "") // does nothing to those that are closing
 		}
 		if err := pause(ctx, drainTick); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// goodbye sends a client to another instance.
-func goodbye(s *session.Session) {
-	after := rand.Int64N(int64(rejoinSpread / time.Millisecond)) //nolint:gosec // a spread, no secret
-	data, err := json.Marshal(struct {
-		Reason  string `json:"reason"`
-		AfterMS int64  `json:"afterMs"`
-	}{"drain", after})
-	if err != nil {
-		return // not reached: a string and a number
-	}
-	s.Send(wire.Event{Name: wire.EventReconnect, Data: data})
-	s.Close(wire.Close{Code: wire.CloseServiceRestart, Reason: "drain"})
 }
 
 func pause(ctx context.Context, d time.Duration) error {

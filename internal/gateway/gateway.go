@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -71,7 +72,13 @@ type Gateway struct {
 	verifying context.Context    //nolint:containedctx // of all verifications; ends as a drain begins
 	giveUp    context.CancelFunc // ends verifying
 
+	// Immutable once connections come.
+	onDrain   []func()
+	elsewhere func() string // nil: says nothing
+
 	draining   atomic.Bool
+	drainMu    sync.Mutex
+	drain      *draining    // guarded by drainMu; nil until a drain begins
 	handshakes atomic.Int64 // under way: not yet counted by the hub
 	nameless   atomic.Int64 // of them without identity: not yet counted by the router
 	refused    [refusals]atomic.Int64

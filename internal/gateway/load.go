@@ -9,6 +9,26 @@ type Load struct {
 // Load returns what is on the way in.
 func (g *Gateway) Load() Load { return Load{g.handshakes.Load(), g.parts.Router.Pending()} }
 
+// Standing is what the gateway carries, and whether it takes more.
+type Standing struct {
+	Connections int
+	Capacity    int
+	Memory      int64 // bytes in use
+	MemoryLimit int64 // in use above which nobody is let in; 0: none
+	Full        bool  // nobody is let in now
+	Draining    bool
+}
+
+// Standing returns what the gateway carries. It costs some microseconds.
+func (g *Gateway) Standing() Standing {
+	s := Standing{
+		Connections: g.parts.Hub.Count(), Capacity: g.capacity, Draining: g.draining.Load(),
+		Memory: int64(g.memory.read().Live), MemoryLimit: int64(g.memory.budget), //nolint:gosec // bytes of memory there is
+	}
+	s.Full = g.handshakes.Load()+int64(s.Connections) >= int64(s.Capacity) || g.memory.exceeded()
+	return s
+}
+
 // TakesSocket tells whether one more TCP connection may come, so many of which
 // are open and no WebSockets, this one too. It keeps descriptors free for what
 // is no client: half of those that CapacityOf has left out.
