@@ -17,6 +17,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker/roomlog"
 	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
@@ -44,6 +45,7 @@ type Config struct {
 	Life      router.LifeConfig
 	Transport ws.Config
 	Broker    membroker.Config
+	Logs      roomlog.Config
 	Redis     redisconn.Config
 	Cluster   cluster.Config
 	Bridge    bridge.Config
@@ -129,10 +131,10 @@ func said(faults []error, fault error) bool {
 func (c *Config) validate() []error {
 	// For these parts zero stands for the default; who writes it means
 	// something else.
-	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), tooSmall(c.Transport.SendQueueBytes))
+	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), notPositive(c.Logs), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Redis, c.Cluster, c.Bridge, c.API, c.Tuning,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Logs, c.Redis, c.Cluster, c.Bridge, c.API, c.Tuning,
 	} {
 		for _, fault := range split(part.Validate()) {
 			if !said(zero, fault) {

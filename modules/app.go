@@ -12,6 +12,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker"
+	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/console"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
@@ -25,7 +27,9 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/authfx"
 	"github.com/moonx-farm/ws-gateway/modules/bridgefx"
 	"github.com/moonx-farm/ws-gateway/modules/brokerfx"
+	"github.com/moonx-farm/ws-gateway/modules/clusterfx"
 	"github.com/moonx-farm/ws-gateway/modules/consolefx"
+	"github.com/moonx-farm/ws-gateway/modules/fleetfx"
 	"github.com/moonx-farm/ws-gateway/modules/gatewayfx"
 	"github.com/moonx-farm/ws-gateway/modules/healthfx"
 	"github.com/moonx-farm/ws-gateway/modules/httpapifx"
@@ -33,6 +37,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/metricsfx"
 	"github.com/moonx-farm/ws-gateway/modules/monitorfx"
 	"github.com/moonx-farm/ws-gateway/modules/policyfx"
+	"github.com/moonx-farm/ws-gateway/modules/redisbrokerfx"
+	"github.com/moonx-farm/ws-gateway/modules/redisfx"
 	"github.com/moonx-farm/ws-gateway/modules/reloadfx"
 	"github.com/moonx-farm/ws-gateway/modules/routerfx"
 	"github.com/moonx-farm/ws-gateway/modules/serverfx"
@@ -53,18 +59,37 @@ func App(cfg config.Config, log *zap.Logger, reloads reload.Signals) fx.Option {
 		}),
 		fx.Supply(log, reloads),
 		settings(cfg),
-		// The broker is embedded; others will be chosen here.
+		store(cfg),
 		fx.Provide(
-			func(b *membroker.Broker) broker.Broker { return b },
-			func(b *membroker.Broker) gateway.Quiescer { return b },
 			func() server.Listen { return server.ListenTCP },
 			func() bridge.Dial { return (&net.Dialer{}).DialContext },
 		),
-		wheelfx.Module, policyfx.Module, authfx.Module, brokerfx.Module, bridgefx.Module, transportfx.Module, hubfx.Module,
-		routerfx.Module, gatewayfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module, monitorfx.Module, reloadfx.Module,
-		serverfx.Module,
+		wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, hubfx.Module,
+		routerfx.Module, gatewayfx.Module, clusterfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
+		monitorfx.Module, reloadfx.Module, serverfx.Module,
 		fx.Decorate((*monitor.Monitor).Verifier),
 		page(cfg),
+	)
+}
+
+// store chooses where rooms live: in this process, or in a Redis that several
+// instances share.
+func store(cfg config.Config) fx.Option {
+	if !cfg.Redis.Enabled() {
+		return fx.Options(brokerfx.Module, fx.Provide(
+			func(b *membroker.Broker) broker.Broker { return b },
+			func(b *membroker.Broker) gateway.Quiescer { return b },
+		))
+	}
+	return fx.Options(
+		fx.Supply(cfg.Redis, cfg.Logs),
+		redisfx.Module, redisbrokerfx.Module, fleetfx.Shared,
+		fx.Provide(
+			func(b *redisbroker.Broker) broker.Broker { return b },
+			func(b *redisbroker.Broker) gateway.Quiescer { return b },
+			func(b *redisbroker.Broker) cluster.Carrier { return b },
+			fx.Annotate(func(b *cluster.Bus) broker.Noticed { return b }, fx.ResultTags(`name:"control"`)),
+		),
 	)
 }
 
@@ -79,7 +104,7 @@ func page(cfg config.Config) fx.Option {
 // settings hands every module its own settings.
 func settings(cfg config.Config) fx.Option {
 	return fx.Supply(
-		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Broker, backends(cfg), api(cfg),
+		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Broker, backends(cfg), api(cfg), instances(cfg),
 		policy.Level(cfg.Gateway.SecurityLevel),
 		server.Notes{Lines: cfg.Notes(), Warn: cfg.Production()},
 		metrics.Version(cfg.Version),
@@ -95,9 +120,14 @@ func settings(cfg config.Config) fx.Option {
 
 // api is what the server API is made with.
 func api(cfg config.Config) httpapi.Config {
-	cfg.API.Instance, cfg.API.Version = cfg.Process.InstanceID, cfg.Version
 	cfg.API.MaxData = cfg.Transport.SendQueueBytes / 2
 	return cfg.API
+}
+
+// instances is what this instance tells the others of itself.
+func instances(cfg config.Config) cluster.Config {
+	cfg.Cluster.ID, cfg.Cluster.Version, cfg.Cluster.Address = cfg.Process.InstanceID, cfg.Version, cfg.Server.PublicAddr()
+	return cfg.Cluster
 }
 
 // backends is what calls of backends are made with.

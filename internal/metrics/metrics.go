@@ -78,6 +78,11 @@ func (c *Collector) gauge(name, help string) { c.add(prometheus.GaugeValue, name
 
 func (c *Collector) counter(name, help string) { c.add(prometheus.CounterValue, name, help, "", nil) }
 
+// gauges is one metric with one label and its values, in this order.
+func (c *Collector) gauges(name, help, label string, values ...string) {
+	c.add(prometheus.GaugeValue, name, help, label, values)
+}
+
 // counters is one metric with one label and its values, in this order.
 func (c *Collector) counters(name, help, label string, values ...string) {
 	c.add(prometheus.CounterValue, name, help, label, values)

@@ -5,10 +5,8 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
-	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
-	"github.com/moonx-farm/ws-gateway/internal/hub"
-	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 )
 
@@ -18,8 +16,8 @@ var Module = fx.Module("httpapi", fx.Provide(
 	fx.Annotate(route, fx.ResultTags(`group:"routes"`)),
 ))
 
-func serve(cfg httpapi.Config, r *router.Router, h *hub.Hub, g *gateway.Gateway, log *zap.Logger) *httpapi.API {
-	return httpapi.New(cfg, httpapi.Parts{Publisher: r, Membership: r, Removal: r, Directory: h, Admission: g, Log: log})
+func serve(cfg httpapi.Config, f *fleet.Fleet, log *zap.Logger) *httpapi.API {
+	return httpapi.New(cfg, httpapi.Of(f, log))
 }
 
 func route(a *httpapi.API) server.Route {

@@ -27,11 +27,24 @@ type life interface {
 	Shutdown(ctx context.Context) error
 }
 
+// control takes what instances tell each other beside rooms.
+type control struct {
+	fx.In
+
+	Listener broker.Noticed `name:"control" optional:"true"`
+}
+
+// listens is a broker that several instances share.
+type listens interface{ UseListener(l broker.Noticed) }
+
 // start asks for the watcher before the transport (the pacer): what is made
 // first is stopped last, and the watcher is told of every connection that ends.
 func start(lc fx.Lifecycle, cfg hub.Config, watcher hub.Watcher, b broker.Broker, live *policy.Live, p hub.Pacer,
-	w *wheel.Wheel, m *monitor.Monitor,
+	w *wheel.Wheel, m *monitor.Monitor, c control,
 ) *hub.Hub {
+	if l, ok := b.(listens); ok {
+		l.UseListener(c.Listener)
+	}
 	h := hub.New(cfg, b, live.Lookup, p, w)
 	h.UseWatcher(watcher)
 	h.UseMonitor(m)

@@ -11,6 +11,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker"
+	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/health"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
@@ -18,6 +20,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/metrics"
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
+	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
@@ -37,7 +40,12 @@ type sources struct {
 	Transport *ws.Server
 	Hub       *hub.Hub
 	Router    *router.Router
-	Broker    *membroker.Broker
+	Broker    *membroker.Broker   `optional:"true"`
+	Redis     *redisconn.Manager  `optional:"true"`
+	Shared    *redisbroker.Broker `optional:"true"`
+	Registry  *cluster.Registry
+	Bus       *cluster.Bus
+	Balancer  *cluster.Balancer
 	Gateway   *gateway.Gateway
 	Limits    *limit.Limiter
 	Sockets   *server.Sockets
@@ -55,7 +63,13 @@ func register(s sources) *metrics.Registry {
 	r.Transport(s.Transport.Stats)
 	r.Hub(s.Hub.Stats)
 	r.Router(s.Router.Stats)
-	r.Broker(s.Broker.Stats)
+	if s.Broker != nil {
+		r.Broker(s.Broker.Stats)
+	} else {
+		r.Redis(s.Redis.Stats)
+		r.RedisBroker(s.Shared.Stats)
+	}
+	r.Cluster(s.Registry.Stats, s.Bus.Stats, s.Balancer.Status)
 	r.API(s.API.Stats)
 	r.Admission(s.Gateway.Capacity(), s.Gateway.Refused)
 	r.Limits(s.Limits.Stats, s.Gateway.Load, s.Sockets.Stats)
