@@ -144,7 +144,7 @@ func (a *stormApp) closed(c *engine.Conn, why engine.Closure) {
 // tick dials who is due, and publishes what is.
 func (a *stormApp) tick(now int64) (next int64) {
 	next = a.redial(now)
-	if now >= a.nextBehind {
+	if now >= a.nextBehind && !a.over {
 		a.nextBehind = now + int64(50*time.Millisecond)
 		a.countBehind()
 	}
