@@ -37,13 +37,13 @@ type crowd struct {
 func RunComplete(t *testing.T, h Harness) {
 	c := &crowd{t: t, complete: true, away: 500, keep: broker.Retention{Size: 4000, Age: time.Hour}}
 	resumed := 0
-	for _, r := range c.run(h, messages()) {
+	for _, r := range c.run(h, h.messages()) {
 		resumed += r.resumed
-		if r.read != messages()/roomCount {
-			t.Errorf("%s: read %d of %d", r.name, r.read, messages()/roomCount)
+		if r.read != h.messages()/roomCount {
+			t.Errorf("%s: read %d of %d", r.name, r.read, h.messages()/roomCount)
 		}
 	}
-	if resumed < messages()/200 {
+	if resumed < h.messages()/200 {
 		t.Errorf("%d resumes only", resumed)
 	}
 	t.Logf("resumed %d times", resumed)
@@ -54,7 +54,7 @@ func RunComplete(t *testing.T, h Harness) {
 func RunLossy(t *testing.T, h Harness) {
 	c := &crowd{t: t, away: 200, keep: broker.Retention{Size: 50, Age: time.Hour}}
 	read, refused, resumed := 0, 0, 0
-	for _, r := range c.run(h, messages()) {
+	for _, r := range c.run(h, h.messages()) {
 		read, refused, resumed = read+r.read, refused+r.refused, resumed+r.resumed
 	}
 	if refused == 0 || resumed == 0 {
@@ -63,7 +63,10 @@ func RunLossy(t *testing.T, h Harness) {
 	t.Logf("read %d, refused or announced %d, resumed %d", read, refused, resumed)
 }
 
-func messages() int {
+func (h Harness) messages() int {
+	if h.Messages > 0 {
+		return h.Messages
+	}
 	if os.Getenv("GATEWAY_LONG") != "" {
 		return 1_000_000
 	}

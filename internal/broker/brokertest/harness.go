@@ -21,6 +21,9 @@ type Harness struct {
 	// Bubble says that the broker reaches nothing outside the process, so that
 	// it may run in a bubble of testing/synctest, where time costs nothing.
 	Bubble bool
+	// Messages is how many messages the concurrent tests publish; 0: 20,000, or
+	// 1,000,000 with GATEWAY_LONG=1.
+	Messages int
 }
 
 // Settings are what a test needs of its broker. Zero: the broker's default.
@@ -29,7 +32,8 @@ type Settings struct {
 	HandoffBytes   int // what may wait for the Sink in one room, in bytes
 }
 
-// Run runs the whole suite, each test on a store of its own.
+// Run runs the whole suite, each test on a store of its own. Outside a bubble
+// they run in parallel, as most of their time is spent waiting for time to pass.
 func Run(t *testing.T, h Harness) {
 	for name, test := range map[string]func(*testing.T, Harness){
 		"publish":        testPublish,
@@ -43,7 +47,16 @@ func Run(t *testing.T, h Harness) {
 		"no hole":        RunComplete,
 		"no silent hole": RunLossy,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, h) })
+		t.Run(name, func(t *testing.T) {
+			h.parallel(t)
+			test(t, h)
+		})
+	}
+}
+
+func (h Harness) parallel(t *testing.T) {
+	if !h.Bubble {
+		t.Parallel()
 	}
 }
 
@@ -59,6 +72,7 @@ func (h Harness) ask(t *testing.T, questions []question) {
 	for _, q := range questions {
 		t.Run(q.name, func(t *testing.T) {
 			if !h.Bubble {
+				t.Parallel()
 				q.ask(h.rig(t, q.set))
 				return
 			}
@@ -78,7 +92,7 @@ type rig struct {
 }
 
 func (h Harness) rig(t *testing.T, s Settings) *rig {
-	r := &rig{T: t, sink: NewRecorder(t), start: h.Open(t, s), age: time.Second}
+	r := &rig{T: t, sink: NewRecorder(t), start: h.Open(t, s), age: 2 * time.Second}
 	if h.Bubble {
 		r.age = time.Minute
 	}

@@ -15,8 +15,8 @@ func audit(t testing.TB, b *Broker) {
 		for r := s.oldest; r != nil; r = r.newer {
 			n++
 			var bytes int64
-			for j := range r.log.ring.n {
-				bytes += publicationCost(r.log.ring.at(j).pub)
+			for j := range r.log.ring.Len() {
+				bytes += publicationCost(r.log.ring.At(j).pub)
 			}
 			if !r.kept || r.older != before || s.rooms[r.name] != r || s.kept[r.place] != r ||
 				before != nil && before.used > r.used || bytes != r.log.bytes || r.charged != r.cost() {
@@ -30,23 +30,23 @@ func audit(t testing.TB, b *Broker) {
 		}
 		for _, r := range s.rooms {
 			var cost int64
-			for j := range r.queue.n {
-				cost += r.queue.at(j).cost()
+			for j := range r.queue.Len() {
+				cost += r.queue.At(j).cost()
 			}
-			if cost != r.pending || r.scheduled != (r.queue.n > 0) || !r.kept && !r.scheduled {
+			if cost != r.pending || r.scheduled != (r.queue.Len() > 0) || !r.kept && !r.scheduled {
 				t.Errorf("room %s hands over out of order: %+v", r.name, *r)
 			}
 			waiting += cost
 		}
-		if s.keys.order.n < len(s.keys.records) {
-			t.Errorf("shard %d: %d ends for %d keys", i, s.keys.order.n, len(s.keys.records))
+		if s.keys.order.Len() < len(s.keys.records) {
+			t.Errorf("shard %d: %d ends for %d keys", i, s.keys.order.Len(), len(s.keys.records))
 		}
 		oldestUse, oldestKey := int64(never), int64(never)
 		if s.oldest != nil {
 			oldestUse = s.oldest.used
 		}
-		if s.keys.order.n > 0 {
-			oldestKey = s.keys.order.at(0).ends
+		if s.keys.order.Len() > 0 {
+			oldestKey = s.keys.order.At(0).ends
 		}
 		if s.oldestUse.Load() != oldestUse || s.oldestKey.Load() != oldestKey {
 			t.Errorf("shard %d: oldest use %d, want %d; oldest key %d, want %d",
@@ -56,11 +56,11 @@ func audit(t testing.TB, b *Broker) {
 			t.Errorf("shard %d: %d spare rooms and %d spare queues", i, len(s.spareRooms), len(s.spareQueues))
 		}
 		for _, r := range s.spareRooms {
-			if r.name != "" || r.kept || r.next != nil || r.pending != 0 || r.queue.buf != nil {
+			if r.name != "" || r.kept || r.pending != 0 || r.queue.Cap() != 0 {
 				t.Errorf("a spare room holds %+v", *r)
 			}
 		}
-		keys += keyCost * int64(s.keys.order.n)
+		keys += keyCost * int64(s.keys.order.Len())
 		s.mu.Unlock()
 	}
 	if b.used.Load() != used+keys || b.usedKeys.Load() != keys || b.waiting.Load() != waiting {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/handoff"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -40,9 +41,9 @@ type Broker struct {
 	reclaiming sync.Mutex   // one at a time takes from the others
 
 	// Hand-off.
-	waiting atomic.Int64 // cost of all that is queued or under delivery
-	crowd   throng       // publishers that wait for waiting to fall
-	ready   runQueue
+	waiting atomic.Int64   // cost of all that is queued or under delivery
+	crowd   handoff.Throng // publishers that wait for waiting to fall
+	ready   *handoff.Queue[*room]
 
 	// Life.
 	closed  atomic.Bool
@@ -73,10 +74,10 @@ func New(cfg Config, opts ...Option) *Broker {
 		roomSeed:     maphash.MakeSeed(),
 		epochSeed:    maphash.MakeSeed(),
 		hashers:      sync.Pool{New: func() any { return newHasher() }},
+		ready:        handoff.NewQueue[*room](),
 		quit:         make(chan struct{}),
 		gone:         make(chan struct{}),
 	}
-	b.ready.cond.L = &b.ready.mu
 	for i := range b.shards {
 		b.shards[i].init(b)
 	}
@@ -117,7 +118,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	b.lifeMu.Lock()
 	if !b.closed.Swap(true) {
 		close(b.quit)
-		b.ready.close()
+		b.ready.Close()
 		if !b.started {
 			close(b.gone)
 		}

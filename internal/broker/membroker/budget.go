@@ -44,7 +44,7 @@ func (b *Broker) dropOldestKey() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keys.order.n > 0 {
+	if s.keys.order.Len() > 0 {
 		s.dropKey()
 	}
 	return true

@@ -217,8 +217,8 @@ func TestNothingKeptCountsNothing(t *testing.T) {
 		for i := range b.shards {
 			s := &b.shards[i]
 			s.mu.Lock()
-			if len(s.rooms) != 0 || s.keys.order.buf != nil {
-				t.Errorf("shard %d holds %d rooms and %d slots for keys", i, len(s.rooms), len(s.keys.order.buf))
+			if len(s.rooms) != 0 || s.keys.order.Cap() != 0 {
+				t.Errorf("shard %d holds %d rooms and %d slots for keys", i, len(s.rooms), s.keys.order.Cap())
 			}
 			s.mu.Unlock()
 		}

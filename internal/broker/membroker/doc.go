@@ -65,6 +65,6 @@
 // sweeper drops expired entries, keys and metadata, a bounded number a second;
 // readers never see an expired entry, swept or not.
 //
-// Lock order: Broker.reclaiming, then shard.mu, then runQueue.mu or throng.mu.
+// Lock order: Broker.reclaiming, then shard.mu, then those of package handoff.
 // Two shards are never locked together.
 package membroker

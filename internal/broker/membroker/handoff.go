@@ -2,7 +2,6 @@ package membroker
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -33,20 +32,20 @@ func (b *Broker) crowded(cost int64) bool {
 
 // enqueue appends to the room's hand-off and schedules the room. Guarded by mu.
 func (s *shard) enqueue(r *room, it item) {
-	if r.queue.buf == nil {
+	if r.queue.Cap() == 0 {
 		if n := len(s.spareQueues); n > 0 {
-			r.queue.buf = s.spareQueues[n-1]
+			r.queue.Lend(s.spareQueues[n-1])
 			s.spareQueues[n-1] = nil
 			s.spareQueues = s.spareQueues[:n-1]
 		}
 	}
-	r.queue.push(it)
+	r.queue.Push(it)
 	cost := it.cost()
 	r.pending += cost
 	s.b.waiting.Add(cost)
 	if !r.scheduled {
 		r.scheduled = true
-		s.b.ready.push(r)
+		s.b.ready.Push(r)
 	}
 }
 
@@ -55,8 +54,8 @@ func (b *Broker) serve() {
 	defer b.exited()
 	batch := make([]*wire.Publication, 0, b.cfg.Batch)
 	for {
-		r := b.ready.pop()
-		if r == nil {
+		r, ok := b.ready.Pop()
+		if !ok {
 			return
 		}
 		b.turn(r, batch)
@@ -87,15 +86,15 @@ func (b *Broker) turn(r *room, batch []*wire.Publication) {
 		close(r.wait)
 		r.wait = nil
 	}
-	if r.queue.n > 0 {
-		b.ready.push(r)
+	if r.queue.Len() > 0 {
+		b.ready.Push(r)
 	} else {
 		r.scheduled = false
 		s.release(r)
 	}
 	s.mu.Unlock()
 	if left <= b.handoffLimit/2 {
-		b.crowd.wake()
+		b.crowd.Wake()
 	}
 	if ctl != nil && ctl.mark != nil {
 		ctl.mark.done()
@@ -148,99 +147,5 @@ type countdown struct {
 func (c *countdown) done() {
 	if c.left.Add(-1) == 0 {
 		close(c.zero)
-	}
-}
-
-// runQueue is the queue of rooms with something to hand over, shared by the
-// workers.
-type runQueue struct {
-	mu   sync.Mutex
-	cond sync.Cond
-
-	// Guarded by mu.
-	first, last *room
-	idle        int // workers in pop
-	closed      bool
-}
-
-// push appends a room that is not in the queue.
-func (q *runQueue) push(r *room) {
-	q.mu.Lock()
-	if q.last != nil {
-		q.last.next = r
-	} else {
-		q.first = r
-	}
-	q.last = r
-	wake := q.idle > 0
-	q.mu.Unlock()
-	if wake {
-		q.cond.Signal()
-	}
-}
-
-// pop waits for a room; nil when the queue is closed.
-func (q *runQueue) pop() *room {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.first == nil && !q.closed {
-		q.idle++
-		q.cond.Wait()
-		q.idle--
-	}
-	if q.closed {
-		return nil
-	}
-	r := q.first
-	q.first, r.next = r.next, nil
-	if q.first == nil {
-		q.last = nil
-	}
-	return r
-}
-
-func (q *runQueue) close() {
-	q.mu.Lock()
-	q.closed = true
-	q.mu.Unlock()
-	q.cond.Broadcast()
-}
-
-// throng is where publishers wait for something common to all rooms.
-type throng struct {
-	waiters atomic.Bool // somebody may be waiting
-	mu      sync.Mutex
-	gate    chan struct{} // guarded by mu; closed by wake, nil without waiters
-}
-
-// wait returns a channel that the next wake closes, or a closed one if pass
-// holds by now: a wake may have come before the caller was known to wait.
-func (t *throng) wait(pass func() bool) <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.gate == nil {
-		t.gate = make(chan struct{})
-		t.waiters.Store(true)
-	}
-	gate := t.gate
-	if pass() {
-		close(gate)
-		t.gate = nil
-		t.waiters.Store(false)
-	}
-	return gate
-}
-
-// wake lets everybody go who waits.
-func (t *throng) wake() {
-	if !t.waiters.Load() {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.gate != nil {
-		close(t.gate)
-		t.gate = nil
-		t.waiters.Store(false)
 	}
 }

@@ -203,30 +203,9 @@ func TestAFullProcessMakesEveryRoomWait(t *testing.T) {
 		}
 		wg.Wait()
 		quiet(t, b)
-		if b.crowd.waiters.Load() || b.crowd.gate != nil {
+		if b.crowd.Crowded() {
 			t.Error("somebody still waits")
 		}
-	})
-}
-
-func TestAThrongThatFindsSpaceDoesNotWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var th throng
-		th.wake() // nobody there
-		first := th.wait(func() bool { return false })
-		select {
-		case <-first:
-			t.Error("went on without space")
-		default:
-		}
-		if second := th.wait(func() bool { return false }); second != first {
-			t.Error("two gates")
-		}
-		<-th.wait(func() bool { return true })
-		<-first // all are let go and look for themselves
-		next := th.wait(func() bool { return false })
-		th.wake()
-		<-next
 	})
 }
 
@@ -345,7 +324,7 @@ func TestALargeQueueIsNotKeptForReuse(t *testing.T) {
 				t.Errorf("a queue of %d slots is kept", len(buf))
 			}
 		}
-		if s.rooms["room"].queue.buf != nil {
+		if s.rooms["room"].queue.Cap() != 0 {
 			t.Error("the room keeps its queue's buffer")
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash"
 
+	"github.com/moonx-farm/ws-gateway/internal/broker/handoff"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -32,8 +33,8 @@ type keyEnd struct {
 // mu.
 type keyring struct {
 	records map[digest]keyRecord
-	order   ring[keyEnd] // all keys live equally long: the order of making is that of ending
-	peak    int          // most records since the map was made
+	order   handoff.Ring[keyEnd] // all keys live equally long: the order of making is that of ending
+	peak    int                  // most records since the map was made
 }
 
 // hasher computes digests without allocating; the Broker keeps a pool.
@@ -71,16 +72,16 @@ func (b *Broker) identify(p *wire.Publication) (id, content digest) {
 func (s *shard) remember(t *ticket, pos wire.Position, since int64) {
 	ends := since + int64(s.b.cfg.IdempotencyTTL)
 	s.keys.records[t.id] = keyRecord{content: t.content, pos: pos, ends: ends}
-	s.keys.order.push(keyEnd{t.id, ends})
+	s.keys.order.Push(keyEnd{t.id, ends})
 	s.keys.peak = max(s.keys.peak, len(s.keys.records))
 	s.b.used.Add(keyCost)
 	s.b.usedKeys.Add(keyCost)
-	s.oldestKey.Store(s.keys.order.at(0).ends)
+	s.oldestKey.Store(s.keys.order.At(0).ends)
 }
 
 // expireKeys forgets at most most keys that have ended. Guarded by mu.
 func (s *shard) expireKeys(since int64, most int) {
-	for ; most > 0 && s.keys.order.n > 0 && s.keys.order.at(0).ends <= since; most-- {
+	for ; most > 0 && s.keys.order.Len() > 0 && s.keys.order.At(0).ends <= since; most-- {
 		s.dropKey()
 	}
 }
@@ -88,14 +89,14 @@ func (s *shard) expireKeys(since int64, most int) {
 // dropKey forgets the oldest key; there is one. A key that ended and was made
 // anew before its end came up stands in the order twice. Guarded by mu.
 func (s *shard) dropKey() {
-	old := s.keys.order.pop()
+	old := s.keys.order.Pop()
 	if s.keys.records[old.id].ends == old.ends {
 		delete(s.keys.records, old.id)
 	}
 	s.b.used.Add(-keyCost)
 	s.b.usedKeys.Add(-keyCost)
-	if s.keys.order.n > 0 {
-		s.oldestKey.Store(s.keys.order.at(0).ends)
+	if s.keys.order.Len() > 0 {
+		s.oldestKey.Store(s.keys.order.At(0).ends)
 	} else {
 		s.oldestKey.Store(never)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/handoff"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -37,7 +38,7 @@ type mark struct {
 // logbook is the log of one room: the entries after trimmed, without a hole.
 // Guarded by its shard's mu.
 type logbook struct {
-	ring    ring[entry]
+	ring    handoff.Ring[entry]
 	bytes   int64 // cost of the entries
 	trimmed mark  // the newest entry that is gone
 	why     string
@@ -45,21 +46,21 @@ type logbook struct {
 
 // top marks the newest entry ever appended.
 func (l *logbook) top() mark {
-	if l.ring.n == 0 {
+	if l.ring.Len() == 0 {
 		return l.trimmed
 	}
-	return mark{l.trimmed.offset + uint64(l.ring.n), l.ring.at(l.ring.n - 1).nonce} //nolint:gosec // a length
+	return mark{l.trimmed.offset + uint64(l.ring.Len()), l.ring.At(l.ring.Len() - 1).nonce} //nolint:gosec // a length
 }
 
 // append adds pub, whose position is complete.
 func (l *logbook) append(pub *wire.Publication) {
-	l.ring.push(entry{pub.Position.Nonce, pub})
+	l.ring.Push(entry{pub.Position.Nonce, pub})
 	l.bytes += publicationCost(pub)
 }
 
 // trim takes the oldest entry away and remembers it as the trim mark.
 func (l *logbook) trim(why string) {
-	e := l.ring.pop()
+	e := l.ring.Pop()
 	l.bytes -= publicationCost(e.pub)
 	l.trimmed = mark{l.trimmed.offset + 1, e.nonce}
 	l.why = why
@@ -68,12 +69,12 @@ func (l *logbook) trim(why string) {
 // limit trims down to size entries and to maxBytes, but keeps the newest one.
 func (l *logbook) limit(size int, maxBytes int64) {
 	trimmed := false
-	for l.ring.n > size || l.bytes > maxBytes && l.ring.n > 1 {
+	for l.ring.Len() > size || l.bytes > maxBytes && l.ring.Len() > 1 {
 		l.trim(reasonTrimmed)
 		trimmed = true
 	}
 	if trimmed {
-		l.ring.compact()
+		l.ring.Compact()
 	}
 }
 
@@ -84,20 +85,20 @@ func (l *logbook) expire(age time.Duration, nowMS int64, most int) int {
 		return 0
 	}
 	n, bound := 0, nowMS-age.Milliseconds()
-	for n < most && l.ring.n > 0 && l.ring.at(0).pub.Time <= bound {
+	for n < most && l.ring.Len() > 0 && l.ring.At(0).pub.Time <= bound {
 		l.trim(reasonExpired)
 		n++
 	}
 	if n > 0 {
-		l.ring.compact()
+		l.ring.Compact()
 	}
 	return n
 }
 
 // find looks for a nonce among the newest entries and the trim mark.
 func (l *logbook) find(nonce uint64) (mark, bool) {
-	for i := l.ring.n - 1; i >= max(0, l.ring.n-dedupWindow); i-- {
-		if l.ring.at(i).nonce == nonce {
+	for i := l.ring.Len() - 1; i >= max(0, l.ring.Len()-dedupWindow); i-- {
+		if l.ring.At(i).nonce == nonce {
 			return mark{l.trimmed.offset + uint64(i) + 1, nonce}, true //nolint:gosec // an index
 		}
 	}
@@ -115,7 +116,7 @@ func (l *logbook) resume(since mark) (int, error) {
 	}
 	index, known := int(since.offset-l.trimmed.offset), l.trimmed //nolint:gosec // at most the ring's length
 	if index > 0 {
-		known = mark{since.offset, l.ring.at(index - 1).nonce}
+		known = mark{since.offset, l.ring.At(index - 1).nonce}
 	}
 	if known.nonce != since.nonce {
 		return 0, &broker.InsufficientStateError{Reason: reasonChanged}
@@ -126,7 +127,7 @@ func (l *logbook) resume(since mark) (int, error) {
 // page copies at most limit publications from index on; a negative limit means
 // all of them.
 func (l *logbook) page(index, limit int) []*wire.Publication {
-	n := l.ring.n - index
+	n := l.ring.Len() - index
 	if limit >= 0 {
 		n = min(n, limit)
 	}
@@ -135,7 +136,7 @@ func (l *logbook) page(index, limit int) []*wire.Publication {
 	}
 	pubs := make([]*wire.Publication, n)
 	for i := range pubs {
-		pubs[i] = l.ring.at(index + i).pub
+		pubs[i] = l.ring.At(index + i).pub
 	}
 	return pubs
 }

@@ -11,46 +11,6 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
-func TestARingIsAQueue(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var r ring[int]
-	var want []int
-	grow := true
-	for i := range 100_000 {
-		if i%500 == 0 {
-			grow = !grow
-		}
-		switch n := random.IntN(10); {
-		case n == 0:
-			r.compact()
-			if len(r.buf) > ringMin && len(r.buf) >= 4*r.n || r.n == 0 && r.buf != nil {
-				t.Fatalf("%d slots for %d elements", len(r.buf), r.n)
-			}
-		case grow == (n > 3):
-			r.push(i)
-			want = append(want, i)
-		case len(want) > 0:
-			if got := r.pop(); got != want[0] {
-				t.Fatalf("popped %d, want %d", got, want[0])
-			}
-			want = want[1:]
-		}
-		if r.n != len(want) || r.n > 0 && (*r.at(0) != want[0] || *r.at(r.n - 1) != want[r.n-1]) {
-			t.Fatalf("step %d: %d elements, want %d", i, r.n, len(want))
-		}
-	}
-	for i := range want {
-		if *r.at(i) != want[i] {
-			t.Fatalf("element %d is %d, want %d", i, *r.at(i), want[i])
-		}
-	}
-	for i, v := range r.buf {
-		if inside := (i-r.head+len(r.buf))%len(r.buf) < r.n; !inside && v != 0 {
-			t.Fatalf("slot %d holds %d after it was popped", i, v)
-		}
-	}
-}
-
 // The log against a plain list of everything ever appended.
 func TestALogIsTheEndOfEverythingAppended(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
@@ -114,8 +74,8 @@ func TestALogKeepsItsNewestEntryWhateverItsSize(t *testing.T) {
 	for i := range 3 {
 		l.append(&wire.Publication{Data: make([]byte, 1000), Position: wire.Position{Offset: uint64(i) + 1, Nonce: 7}})
 		l.limit(10, 500)
-		if l.ring.n != 1 || l.top().offset != uint64(i)+1 || l.bytes != 1000+entryCost {
-			t.Errorf("%d entries of %d bytes, top %v", l.ring.n, l.bytes, l.top())
+		if l.ring.Len() != 1 || l.top().offset != uint64(i)+1 || l.bytes != 1000+entryCost {
+			t.Errorf("%d entries of %d bytes, top %v", l.ring.Len(), l.bytes, l.top())
 		}
 	}
 }
@@ -129,7 +89,7 @@ func TestAnEntryExpiresExactlyAtItsAge(t *testing.T) {
 	if n := l.expire(0, 1<<40, 10); n != 0 {
 		t.Error("without an age")
 	}
-	if n := l.expire(500*time.Millisecond, 1500, 10); n != 1 || l.ring.buf != nil {
+	if n := l.expire(500*time.Millisecond, 1500, 10); n != 1 || l.ring.Cap() != 0 {
 		t.Error("too late")
 	}
 }

@@ -42,7 +42,7 @@ func (b *Broker) Publish(ctx context.Context, p broker.Publication) (wire.Positi
 		wait := v.room
 		switch {
 		case v.crowd:
-			wait = b.crowd.wait(func() bool { return !b.crowded(t.cost) })
+			wait = b.crowd.Wait(func() bool { return !b.crowded(t.cost) })
 		case wait == nil:
 			return v.pos, v.err
 		}

@@ -2,6 +2,7 @@ package membroker
 
 import (
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/broker/handoff"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -40,12 +41,10 @@ type room struct {
 	place     int // index in home.kept
 
 	// Hand-off. Guarded by home.mu.
-	queue     ring[item]
+	queue     handoff.Ring[item]
 	pending   int64         // cost of what is queued or under delivery
 	scheduled bool          // on the run queue or with a worker
 	wait      chan struct{} // closed when there is space again; nil without waiters
-
-	next *room // guarded by runQueue.mu: neighbour in the run queue
 }
 
 // item is one thing to hand over: a publication, or a control.
@@ -75,19 +74,19 @@ func (r *room) top() wire.Position {
 
 // cost is what a kept room counts in the budget. Guarded by home.mu.
 func (r *room) cost() int64 {
-	return roomCost + int64(len(r.name)) + r.log.bytes + entrySlot*int64(len(r.log.ring.buf))
+	return roomCost + int64(len(r.name)) + r.log.bytes + entrySlot*int64(r.log.ring.Cap())
 }
 
 // take moves the next things to hand over out of the queue: publications into
 // batch as far as it has capacity, or one control. Guarded by home.mu.
 func (r *room) take(batch []*wire.Publication) ([]*wire.Publication, *control, int64) {
-	if first := *r.queue.at(0); first.ctl != nil {
-		r.queue.pop()
+	if first := *r.queue.At(0); first.ctl != nil {
+		r.queue.Pop()
 		return batch, first.ctl, controlCost
 	}
 	var cost int64
-	for r.queue.n > 0 && len(batch) < cap(batch) && r.queue.at(0).ctl == nil {
-		next := r.queue.pop()
+	for r.queue.Len() > 0 && len(batch) < cap(batch) && r.queue.At(0).ctl == nil {
+		next := r.queue.Pop()
 		cost += next.cost()
 		batch = append(batch, next.pub)
 	}

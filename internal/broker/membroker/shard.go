@@ -90,14 +90,13 @@ func (s *shard) open(name string, hash uint64) *room {
 // release forgets a room that holds nothing any more, and the queue buffer of
 // one that has nothing to hand over. Guarded by mu.
 func (s *shard) release(r *room) {
-	if r.scheduled || r.queue.n > 0 {
+	if r.scheduled || r.queue.Len() > 0 {
 		return
 	}
-	if buf := r.queue.buf; buf != nil {
+	if buf := r.queue.Reclaim(); buf != nil {
 		if len(buf) <= spareQueue && len(s.spareQueues) < spareMost {
 			s.spareQueues = append(s.spareQueues, buf)
 		}
-		r.queue = ring[item]{}
 	}
 	if r.kept {
 		return
@@ -150,8 +149,8 @@ func (s *shard) forget(r *room, reason string) {
 // lead there too from now on: whoever has read the log since is in that epoch,
 // and must not be taken back to an earlier one. Guarded by mu.
 func (s *shard) tell(r *room, gap wire.Gap) {
-	for i := range r.queue.n {
-		if ctl := r.queue.at(i).ctl; ctl != nil && ctl.mark == nil {
+	for i := range r.queue.Len() {
+		if ctl := r.queue.At(i).ctl; ctl != nil && ctl.mark == nil {
 			ctl.gap.Top = gap.Top
 		}
 	}

@@ -41,7 +41,7 @@ func (s *shard) addTo(st *Stats) {
 	st.Rooms += len(s.kept)
 	st.Keys += len(s.keys.records)
 	for _, r := range s.kept {
-		st.Entries += r.log.ring.n
+		st.Entries += r.log.ring.Len()
 	}
 	for _, r := range s.rooms {
 		if r.scheduled {

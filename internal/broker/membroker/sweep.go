@@ -34,7 +34,7 @@ func (s *shard) sweep(now time.Time) {
 	defer s.mu.Unlock()
 	since := s.b.since(now)
 	s.expireKeys(since, sweepBurst)
-	s.keys.order.compact()
+	s.keys.order.Compact()
 	for range min(sweepRooms, len(s.kept)) {
 		if s.cursor >= len(s.kept) {
 			s.cursor = 0
@@ -53,7 +53,7 @@ func (s *shard) sweepRoom(r *room, now time.Time, since int64) bool {
 		s.recharge(r)
 	}
 	// The newest entry was made when the room was used, and expired Age later.
-	if r.log.ring.n > 0 || since-r.used-int64(metaTTL) < int64(r.retention.Age) {
+	if r.log.ring.Len() > 0 || since-r.used-int64(metaTTL) < int64(r.retention.Age) {
 		return false
 	}
 	s.forget(r, reasonEpoch)

@@ -188,16 +188,16 @@ func TestAKeyMadeAnewBeforeItsEndCameUpIsKept(t *testing.T) {
 		time.Sleep(time.Second)
 		// The last key has ended; a burst later it still stands in the order.
 		first, err := b.TryPublish(p)
-		if err != nil || first.Offset != sweepBurst+3 || s.keys.order.n != 3 {
-			t.Fatalf("went to %v, %d in the order: %v", first, s.keys.order.n, err)
+		if err != nil || first.Offset != sweepBurst+3 || s.keys.order.Len() != 3 {
+			t.Fatalf("went to %v, %d in the order: %v", first, s.keys.order.Len(), err)
 		}
 		for range 2 {
 			if again, err := b.TryPublish(p); err != nil || again != first {
 				t.Errorf("first %v, then %v: %v", first, again, err)
 			}
 		}
-		if s.keys.order.n != 1 || len(s.keys.records) != 1 {
-			t.Errorf("%d keys, %d in the order", len(s.keys.records), s.keys.order.n)
+		if s.keys.order.Len() != 1 || len(s.keys.records) != 1 {
+			t.Errorf("%d keys, %d in the order", len(s.keys.records), s.keys.order.Len())
 		}
 		audit(t, b)
 	})
