@@ -166,6 +166,21 @@ func (s *storm) report(res *report.Result, run *report.Run) {
 	for _, a := range s.apps {
 		v.add(a)
 	}
+	s.figures(run, &v)
+	res.Check(s.back > 0 || v.returns == 0, "every connection came back", "%d of %d are up%s",
+		s.sum(), s.f.opts.Conns, s.f.because(int64(v.attempts)))
+	res.Check(v.lost == 0 && v.gaps == 0, "nothing is lost", "%d lost, %d gaps", v.lost, v.gaps)
+	res.Check(v.refused == 0, "every resume was honoured", "%d refused", v.refused)
+	res.Check(v.behind == 0, "every member has what was acknowledged", "%d members have not", v.behind)
+	if s.f.opts.Victim == 0 && len(s.at) > 1 {
+		res.Check(s.balanced > 0, "every target is within 15 % of the mean", "the spread is %.0f %%", 100*s.spreadAtEnd())
+	}
+	if v.repeated > 0 {
+		res.Note("%d publications came again; a client drops them by their offset", v.repeated)
+	}
+}
+
+func (s *storm) figures(run *report.Run, v *stormVerdict) {
 	o, seconds := s.f.opts, func(t int64) float64 { return float64(t-s.begin) / 1e9 }
 	run.Add("connections", float64(o.Conns), "")
 	run.Add("came back", float64(v.returns), "")
@@ -183,16 +198,6 @@ func (s *storm) report(res *report.Result, run *report.Run) {
 	run.Add("publications acknowledged", float64(s.acked()), "")
 	run.Add("received", float64(s.f.messages.Load()), "")
 	run.Latencies = append(run.Latencies, report.Latency{Name: "time away", Summary: v.away.Summary()})
-	res.Check(s.back > 0 || v.returns == 0, "every connection came back", "%d of %d are up%s", s.sum(), o.Conns, s.f.because(int64(v.attempts)))
-	res.Check(v.lost == 0 && v.gaps == 0, "nothing is lost", "%d lost, %d gaps", v.lost, v.gaps)
-	res.Check(v.refused == 0, "every resume was honoured", "%d refused", v.refused)
-	res.Check(v.behind == 0, "every member has what was acknowledged", "%d members have not", v.behind)
-	if o.Victim == 0 && len(s.at) > 1 {
-		res.Check(s.balanced > 0, "every target is within 15 % of the mean", "the spread is %.0f %%", 100*s.spreadAtEnd())
-	}
-	if v.repeated > 0 {
-		res.Note("%d publications came again; a client drops them by their offset", v.repeated)
-	}
 }
 
 func (s *storm) acked() (n uint64) {
