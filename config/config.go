@@ -16,6 +16,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
+	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker/roomlog"
 	"github.com/moonx-farm/ws-gateway/internal/cluster"
@@ -49,6 +50,7 @@ type Config struct {
 	Redis     redisconn.Config
 	Cluster   cluster.Config
 	Bridge    bridge.Config
+	Commands  streams.Config
 	Tuning    tuning.Config
 	API       httpapi.Config
 
@@ -103,7 +105,7 @@ func (c *Config) complete() {
 	if level, _ := gateway.LevelOf(c.Gateway.SecurityLevel); level.RateLimits {
 		c.Limit.RateLimiting = true
 	}
-	c.Policy.CanAsk = c.Auth.Authorizes()
+	c.Policy.CanAsk, c.Policy.HasStreams = c.Auth.Authorizes(), c.Redis.Enabled()
 	for _, list := range []*[]string{&c.Gateway.AllowedOrigins, &c.Server.AdminKeys, &c.Server.AdminAllowedHosts,
 		&c.Gateway.AllowedHosts, &c.Gateway.TrustedProxies, &c.Bridge.SigningSecrets, &c.Bridge.WebhookEvents,
 		&c.Auth.Claims, &c.Auth.JWT.Algorithms, &c.Auth.JWT.Audience,
@@ -134,7 +136,7 @@ func (c *Config) validate() []error {
 	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), notPositive(c.Logs), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Logs, c.Redis, c.Cluster, c.Bridge, c.API, c.Tuning,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Logs, c.Redis, c.Cluster, c.Bridge, c.Commands, c.API, c.Tuning,
 	} {
 		for _, fault := range split(part.Validate()) {
 			if !said(zero, fault) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/config"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
+	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker"
@@ -37,11 +38,13 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/metricsfx"
 	"github.com/moonx-farm/ws-gateway/modules/monitorfx"
 	"github.com/moonx-farm/ws-gateway/modules/policyfx"
+	"github.com/moonx-farm/ws-gateway/modules/presencefx"
 	"github.com/moonx-farm/ws-gateway/modules/redisbrokerfx"
 	"github.com/moonx-farm/ws-gateway/modules/redisfx"
 	"github.com/moonx-farm/ws-gateway/modules/reloadfx"
 	"github.com/moonx-farm/ws-gateway/modules/routerfx"
 	"github.com/moonx-farm/ws-gateway/modules/serverfx"
+	"github.com/moonx-farm/ws-gateway/modules/streamsfx"
 	"github.com/moonx-farm/ws-gateway/modules/transportfx"
 	"github.com/moonx-farm/ws-gateway/modules/wheelfx"
 )
@@ -82,8 +85,8 @@ func store(cfg config.Config) fx.Option {
 		))
 	}
 	return fx.Options(
-		fx.Supply(cfg.Redis, cfg.Logs),
-		redisfx.Module, redisbrokerfx.Module, fleetfx.Shared,
+		fx.Supply(cfg.Redis, cfg.Logs, commands(cfg)),
+		redisfx.Module, redisbrokerfx.Module, presencefx.Module, fleetfx.Shared, streamsfx.Module,
 		fx.Provide(
 			func(b *redisbroker.Broker) broker.Broker { return b },
 			func(b *redisbroker.Broker) gateway.Quiescer { return b },
@@ -128,6 +131,12 @@ func api(cfg config.Config) httpapi.Config {
 func instances(cfg config.Config) cluster.Config {
 	cfg.Cluster.ID, cfg.Cluster.Version, cfg.Cluster.Address = cfg.Process.InstanceID, cfg.Version, cfg.Server.PublicAddr()
 	return cfg.Cluster
+}
+
+// commands is what the command stream is read with.
+func commands(cfg config.Config) streams.Config {
+	cfg.Commands.Instance, cfg.Commands.MaxData = cfg.Process.InstanceID, cfg.Transport.SendQueueBytes/2
+	return cfg.Commands
 }
 
 // backends is what calls of backends are made with.

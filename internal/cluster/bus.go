@@ -33,7 +33,7 @@ const (
 	// maxAsks bounds the questions of this instance that wait for answers.
 	maxAsks = 4096
 	// maxPayload bounds a question and an answer, in bytes.
-	maxPayload = 512 << 10
+	maxPayload = 1 << 20
 )
 
 // Carrier spreads what instances tell each other: the broker that they share.

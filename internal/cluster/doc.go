@@ -6,6 +6,7 @@
 // something and collects their answers. Optimal picks the instance that a
 // client should connect to, and Connect answers clients with it. The Balancer
 // hands connections off when this instance carries more than its share.
+// Revocations keeps who is refused where every instance finds it.
 //
 // Without Redis the same types know one instance: this.
 //

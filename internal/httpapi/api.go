@@ -11,10 +11,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/fault"
-	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/router"
-	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -35,31 +35,31 @@ type Publisher interface {
 
 // Membership moves connections in and out of rooms.
 type Membership interface {
-	Subscribe(ctx context.Context, to router.Target, room string) (int, error)
-	Unsubscribe(from router.Target, room string) (int, error)
+	Subscribe(ctx context.Context, to router.Target, room string) (fleet.Reached, error)
+	Unsubscribe(ctx context.Context, from router.Target, room string) (fleet.Reached, error)
 }
 
 // Directory knows who is connected.
 type Directory interface {
-	Session(id string) *session.Session
-	Connections(userID string) []*session.Session
-	Presence(room, after string) hub.Page
-	Rooms(prefix, after string, limit int) ([]hub.RoomCount, bool)
-	Census() hub.Census
+	Connection(ctx context.Context, id string) (fleet.Connection, error)
+	Connections(ctx context.Context, userID string, p fleet.Page) fleet.Connections
+	Members(ctx context.Context, room string, p fleet.Page) fleet.Members
+	Rooms(ctx context.Context, prefix string, p fleet.Page) fleet.Rooms
+	Census(ctx context.Context) fleet.Census
 }
 
 // Removal ends connections, and credentials before they run out.
 type Removal interface {
-	Disconnect(connectionID string) bool
-	DisconnectUser(userID string) int
-	RevokeUser(userID string, until time.Time) (int, error)
-	RevokeToken(token string) (int, error)
+	Disconnect(ctx context.Context, to router.Target) (fleet.Reached, error)
+	RevokeUser(ctx context.Context, userID string, until time.Time) (fleet.Reached, error)
+	RevokeToken(ctx context.Context, token string) (fleet.Reached, error)
 }
 
-// Admission tells whether new connections are taken, and how many.
-type Admission interface {
-	Ready(ctx context.Context) error
-	Capacity() int
+// Instances knows the gateway's processes.
+type Instances interface {
+	Instances() []cluster.Instance
+	Balance(ctx context.Context) fleet.Balance
+	Drain(ctx context.Context, instance string) (int, error)
 }
 
 // Parts are what the API works with. It owns none of them.
@@ -68,8 +68,13 @@ type Parts struct {
 	Membership Membership
 	Removal    Removal
 	Directory  Directory
-	Admission  Admission
+	Instances  Instances
 	Log        *zap.Logger
+}
+
+// Of has all parts played by one fleet.
+func Of(f *fleet.Fleet, log *zap.Logger) Parts {
+	return Parts{Publisher: f, Membership: f, Removal: f, Directory: f, Instances: f, Log: log}
 }
 
 // API answers requests under Prefix. Make it with New. Safe for concurrent use.

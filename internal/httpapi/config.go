@@ -2,15 +2,14 @@ package httpapi
 
 import "fmt"
 
-// Config holds the bounds of requests, and what the API says of this instance.
+// Config holds the bounds of requests.
 type Config struct {
 	// MaxBody bounds the body of a request in bytes.
 	MaxBody int `env:"API_MAX_BODY_BYTES" envDefault:"1048576"`
 
-	// Not settings of their own.
-	MaxData  int    // longest data of one publication in bytes; 0: no bound but the body's
-	Instance string // this instance's name
-	Version  string
+	// MaxData, no setting of its own, is the longest data of one publication in
+	// bytes; 0: no bound but the body's.
+	MaxData int
 }
 
 const minBody = 1024

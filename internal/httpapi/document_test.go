@@ -150,7 +150,14 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 	full := broken(t, wire.NewError(wire.LimitExceeded, "no more can be remembered"))
 	post(full, 429, "/revoke", `{"token":"t"}`)
 
+	post(r, 404, "/drain", `{"instance":"another"}`)
+
 	away := broken(t, wire.NewError(wire.Unavailable, "the broker is away"))
+	post(away, 503, "/unsubscribe", `{"user":"ann","room":"lobby"}`)
+	post(away, 503, "/disconnect", `{"user":"ann"}`)
+	post(away, 503, "/revoke", `{"user":"ann"}`)
+	post(away, 503, "/drain", `{"instance":"gateway-2"}`)
+	get(away, 503, "/connections/elsewhere")
 	post(away, 503, "/subscribe", `{"user":"ann","room":"lobby"}`)
 	get(away, 503, "/rooms/lobby/history")
 
@@ -158,12 +165,13 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 	failing := broken(t, errors.New(inside))
 	post(failing, 500, "/publish", `{"room":"lobby","event":"e"}`)
 	post(failing, 500, "/subscribe", `{"user":"ann","room":"lobby"}`)
+	post(failing, 500, "/unsubscribe", `{"user":"ann","room":"lobby"}`)
 	get(failing, 500, "/rooms/lobby/history")
 	if got := failing.get("/rooms/lobby/history"); strings.Contains(string(got.body), "10.0.0.7") {
 		t.Errorf("internal text is answered: %s", got.body)
 	}
-	if n := failing.logged.FilterMessage("request failed: internal").Len(); n != 4 {
-		t.Errorf("%d faults are logged, want 4", n)
+	if n := failing.logged.FilterMessage("request failed: internal").Len(); n != 5 {
+		t.Errorf("%d faults are logged, want 5", n)
 	}
 
 	if err := r.router.Hold(t.Context()); err != nil {

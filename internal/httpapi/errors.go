@@ -9,6 +9,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/fault"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/problem"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -23,7 +24,8 @@ const (
 
 var (
 	errNotFound     = wire.NewError(codeNotFound, "there is nothing here: see /api/v1/openapi.json")
-	errNoConnection = wire.NewError(codeNotFound, "this instance has no connection with this id")
+	errNoConnection = wire.NewError(codeNotFound, "there is no connection with this id")
+	errNoInstance   = wire.NewError(codeNotFound, "no instance has this name: see /api/v1/instances")
 	errMethod       = wire.NewError(codeMethod, "the path does not take this method: see the header Allow")
 	errMediaType    = wire.NewError(codeMediaType, "the body is application/json in UTF-8, not compressed")
 	errBody         = wire.NewError(wire.InvalidMessage, "the body is one JSON object in UTF-8, nested at most 64 deep")
@@ -33,6 +35,7 @@ var (
 	errSince        = wire.NewError(wire.InvalidMessage, `"since" is a position as "pos" gave it`)
 	errTo           = wire.NewError(wire.InvalidMessage, `name one of "room", "user", "connection" and "everyone"`)
 	errWhom         = wire.NewError(wire.InvalidMessage, `name one of "user" and "connection"`)
+	errInstance     = wire.NewError(wire.InvalidMessage, `name an instance as "instance"`)
 	errRevoke       = wire.NewError(wire.InvalidMessage, `name one of "user" and "token"; "until" goes with "user"`)
 )
 
@@ -58,6 +61,8 @@ func (a *API) told(err error) (known *wire.Error, reason string) {
 	switch {
 	case errors.Is(err, router.ErrNoConnection):
 		return errNoConnection, ""
+	case errors.Is(err, fleet.ErrNoInstance):
+		return errNoInstance, ""
 	case errors.As(err, &state):
 		return wire.NewError(wire.InsufficientState, "the position cannot be continued from: read again without since"), state.Reason
 	case errors.As(err, &known) && own[known.Code] != 0:

@@ -1,46 +1,18 @@
 package httpapi
 
 import (
-	"cmp"
 	"encoding/json"
-	"slices"
 
-	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
-
-// connection is what is told of a connection. Nothing of its credential is.
-type connection struct {
-	Connection string `json:"connection"`
-	User       string `json:"user,omitempty"` // absent until it has authenticated
-	Guest      bool   `json:"guest"`
-	Address    string `json:"address"`
-	ExpiresAt  *int64 `json:"expiresAt,omitempty"` // Unix milliseconds
-	Rooms      int    `json:"rooms"`
-}
-
-func connectionOf(s *session.Session) connection {
-	c := connection{Connection: s.ID(), Address: s.Peer().String(), Rooms: s.Seats()}
-	if id := s.Identity(); id != nil {
-		c.User, c.Guest = id.UserID, id.Guest
-		if !id.ExpiresAt.IsZero() {
-			ms := id.ExpiresAt.UnixMilli()
-			c.ExpiresAt = &ms
-		}
-	}
-	return c
-}
 
 // connection handles GET /connections/{connection}.
 func (a *API) connection(r *request) (any, error) {
 	if err := r.query(nil); err != nil {
 		return nil, err
 	}
-	s := a.parts.Directory.Session(r.PathValue("connection"))
-	if s == nil {
-		return nil, errNoConnection
-	}
-	return connectionOf(s), nil
+	return a.parts.Directory.Connection(r.Context(), r.PathValue("connection"))
 }
 
 // userConnections handles GET /users/{user}/connections.
@@ -53,24 +25,16 @@ func (a *API) userConnections(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := a.parts.Directory.Connections(user)
-	slices.SortFunc(all, func(x, y *session.Session) int { return cmp.Compare(x.ID(), y.ID()) })
+	list := a.parts.Directory.Connections(r.Context(), user, p.Page)
 	out := struct {
-		User        string       `json:"user"`
-		Count       int          `json:"count"`
-		Connections []connection `json:"connections"`
-		Next        string       `json:"next,omitempty"`
-	}{User: user, Count: len(all), Connections: []connection{}}
-	from, found := slices.BinarySearchFunc(all, p.after, func(s *session.Session, id string) int { return cmp.Compare(s.ID(), id) })
-	if found {
-		from++
-	}
-	shown := all[from:min(len(all), from+p.limit)]
-	for _, s := range shown {
-		out.Connections = append(out.Connections, connectionOf(s))
-	}
-	if from+len(shown) < len(all) {
-		out.Next = shown[len(shown)-1].ID()
+		User        string             `json:"user"`
+		Count       int                `json:"count"`
+		Connections []fleet.Connection `json:"connections"`
+		Next        string             `json:"next,omitempty"`
+		Missing     []string           `json:"missing,omitempty"`
+	}{User: user, Count: list.Count, Connections: list.Connections, Missing: list.Missing}
+	if n := len(list.Connections); list.More && n > 0 {
+		out.Next = list.Connections[n-1].Connection
 	}
 	return out, nil
 }
@@ -90,16 +54,17 @@ func (a *API) rooms(r *request) (any, error) {
 	if err := r.query(known); err != nil {
 		return nil, err
 	}
-	list, more := a.parts.Directory.Rooms(prefix, p.after, p.limit)
+	list := a.parts.Directory.Rooms(r.Context(), prefix, p.Page)
 	out := struct {
-		Rooms []roomCount `json:"rooms"`
-		Next  string      `json:"next,omitempty"`
-	}{Rooms: make([]roomCount, 0, len(list))}
-	for _, room := range list {
+		Rooms   []roomCount `json:"rooms"`
+		Next    string      `json:"next,omitempty"`
+		Missing []string    `json:"missing,omitempty"`
+	}{Rooms: make([]roomCount, 0, len(list.Rooms)), Missing: list.Missing}
+	for _, room := range list.Rooms {
 		out.Rooms = append(out.Rooms, roomCount{room.Room, room.Connections})
 	}
-	if more && len(list) > 0 {
-		out.Next = list[len(list)-1].Room
+	if n := len(list.Rooms); list.More && n > 0 {
+		out.Next = list.Rooms[n-1].Room
 	}
 	return out, nil
 }
@@ -114,17 +79,14 @@ func (a *API) members(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := a.parts.Directory.Presence(room, p.after)
-	if len(list.Users) > p.limit {
-		list.Users = list.Users[:p.limit]
-		list.Next = list.Users[p.limit-1]
-	}
+	list := a.parts.Directory.Members(r.Context(), room, p.Page)
 	return struct {
 		Room        string   `json:"room"`
 		Connections int      `json:"connections"`
 		Members     []string `json:"members"`
 		Next        string   `json:"next,omitempty"`
-	}{room, list.Count, list.Users, list.Next}, nil
+		Missing     []string `json:"missing,omitempty"`
+	}{room, list.Connections, list.Users, list.Next, list.Missing}, nil
 }
 
 // entry is a publication in a history.
@@ -138,7 +100,7 @@ type entry struct {
 // history handles GET /rooms/{room}/history.
 func (a *API) history(r *request) (any, error) {
 	var since wire.Position
-	p := page{limit: defaultPage}
+	p := page{fleet.Page{Limit: defaultPage}}
 	room, err := r.room()
 	if err == nil {
 		err = r.query(map[string]func(string) error{"limit": p.size, "since": position(&since)})
@@ -146,7 +108,7 @@ func (a *API) history(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := a.parts.Publisher.ReadHistory(r.Context(), room, since, p.limit)
+	h, err := a.parts.Publisher.ReadHistory(r.Context(), room, since, p.Limit)
 	if err != nil {
 		return nil, err
 	}

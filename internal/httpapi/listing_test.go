@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,6 +21,7 @@ type connections struct {
 	Count       int
 	Connections []struct {
 		Connection, User, Address string
+		Instance                  string
 		Guest                     bool
 		ExpiresAt                 int64
 		Rooms                     int
@@ -77,7 +77,7 @@ func TestConnectionsOfAUserComeInPages(t *testing.T) {
 		}
 		for _, c := range page.Connections {
 			got = append(got, c.Connection)
-			if c.Address != "192.0.2.7" || c.Rooms != 2 || c.Guest || c.ExpiresAt == 0 {
+			if c.Address != "192.0.2.7" || c.Instance != instance || c.Rooms != 2 || c.Guest || c.ExpiresAt == 0 {
 				t.Errorf("%+v", c)
 			}
 		}
@@ -199,33 +199,64 @@ func TestTheHistoryIsReadInPagesAndBoundedInBytes(t *testing.T) {
 }
 
 func TestTheInstanceSaysHowLoadedItIs(t *testing.T) {
-	gate := &admission{}
-	r := start(t, setup{keys: []string{key}, parts: func(p *httpapi.Parts) { p.Admission = gate }})
+	r := begin(t)
 	r.join("ann")
 	type instances struct {
 		Instances []struct {
-			Instance, Version     string
-			Connections, Capacity int
-			Ready                 bool
+			Instance, Version, State, Zone, URL, Address string
+			Connections, Capacity                        int
+			Ready                                        bool
+			Memory, StartedAt                            int64
 		}
 	}
 	type balance struct {
-		Instances, Ready, Connections, Capacity int
-		Load                                    float64
+		Instances, Ready, Draining, Connections, Capacity int
+		Load, Mean, Spread                                float64
+		Optimal                                           string
 	}
 	i := good[instances](t, r.get("/instances")).Instances
-	if len(i) != 1 || i[0].Instance != "here" || i[0].Version != "v0" || i[0].Connections != 1 || i[0].Capacity != 200 || !i[0].Ready {
+	if len(i) != 1 || i[0].Instance != instance || i[0].Version != "v0" || i[0].Connections != 1 || i[0].Capacity != 200 || !i[0].Ready ||
+		i[0].State != "ready" || i[0].Zone != "a" || i[0].URL != "wss://gateway-1.example" || i[0].Address != "192.0.2.1:3007" ||
+		i[0].Memory != 1<<20 || i[0].StartedAt == 0 {
 		t.Errorf("%+v", i)
 	}
-	if b := good[balance](t, r.get("/load-balancer")); b != (balance{1, 1, 1, 200, 1.0 / 200}) {
+	if b := good[balance](t, r.get("/load-balancer")); b != (balance{1, 1, 0, 1, 200, 1.0 / 200, 1, 0, instance}) {
 		t.Errorf("%+v", b)
 	}
-	gate.why = errors.New("draining")
-	if i := good[instances](t, r.get("/instances")).Instances; i[0].Ready {
+	for range 2 { // again does no harm
+		if d := good[struct {
+			Instance string
+			Draining int
+		}](t, r.post("/drain", `{"instance":"`+instance+`"}`)); d.Instance != instance || d.Draining != 1 || !r.gate.draining.Load() {
+			t.Errorf("%+v", d)
+		}
+	}
+	if i := good[instances](t, r.get("/instances")).Instances; i[0].Ready || i[0].State != "draining" {
 		t.Errorf("while draining: %+v", i)
 	}
-	if b := good[balance](t, r.get("/load-balancer")); b != (balance{1, 0, 1, 0, 1}) {
+	if b := good[balance](t, r.get("/load-balancer")); b != (balance{Instances: 1, Draining: 1, Connections: 1, Load: 1}) {
 		t.Errorf("while draining: %+v", b)
+	}
+	refused(t, r.post("/drain", `{"instance":"another"}`), 404, "not_found")
+}
+
+func TestWhoHasNotAnsweredIsNamed(t *testing.T) {
+	r := start(t, setup{keys: []string{key}, parts: func(p *httpapi.Parts) {
+		half := partly{*p}
+		p.Membership, p.Directory, p.Instances = half, half, half
+	}})
+	r.join("ann", "lobby")
+	for path, body := range map[string]string{
+		"/users/ann/connections": "", "/rooms": "", "/rooms/lobby/members": "", "/counts": "", "/load-balancer": "",
+		"/subscribe": `{"user":"ann","room":"live"}`, "/unsubscribe": `{"user":"ann","room":"live"}`,
+	} {
+		got := r.get
+		if body != "" {
+			got = func(path string) answered { return r.post(path, body) }
+		}
+		if names := good[struct{ Missing []string }](t, got(path)).Missing; !slices.Equal(names, missing) {
+			t.Errorf("%s: %q", path, names)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"time"
 
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/problem"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 )
@@ -15,6 +16,21 @@ type affected struct {
 	Connections int `json:"connections"`
 	// Problem is why not all of them, nil if so.
 	Problem *problem.Problem `json:"problem,omitempty"`
+	// Missing are instances that did not answer.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// reached answers with what a request has done.
+func (a *API) reached(r fleet.Reached, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := affected{Connections: r.Connections, Missing: r.Missing}
+	if r.Fault != nil {
+		p := a.problemOf(r.Fault)
+		out.Problem = &p
+	}
+	return out, nil
 }
 
 // target reads whom a request means, and a room if it wants one.
@@ -46,16 +62,7 @@ func (a *API) subscribe(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.parts.Membership.Subscribe(r.Context(), to, room)
-	if err != nil && n == 0 {
-		return nil, err
-	}
-	out := affected{Connections: n}
-	if err != nil {
-		p := a.problemOf(err)
-		out.Problem = &p
-	}
-	return out, nil
+	return a.reached(a.parts.Membership.Subscribe(r.Context(), to, room))
 }
 
 // unsubscribe handles POST /unsubscribe {user | connection, room}.
@@ -65,25 +72,16 @@ func (a *API) unsubscribe(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.parts.Membership.Unsubscribe(from, room)
-	if err != nil {
-		return nil, err
-	}
-	return affected{Connections: n}, nil
+	return a.reached(a.parts.Membership.Unsubscribe(r.Context(), from, room))
 }
 
 // disconnect handles POST /disconnect {user | connection}.
 func (a *API) disconnect(r *request) (any, error) {
 	to, err := target(r, nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case to.User != "":
-		return affected{Connections: a.parts.Removal.DisconnectUser(to.User)}, nil
-	case !a.parts.Removal.Disconnect(to.Connection):
-		return nil, errNoConnection
 	}
-	return affected{Connections: 1}, nil
+	return a.reached(a.parts.Removal.Disconnect(r.Context(), to))
 }
 
 // revoke handles POST /revoke {user, until? | token}.
@@ -93,18 +91,13 @@ func (a *API) revoke(r *request) (any, error) {
 	err := r.object(fields{
 		"user": userID(&user), "until": moment("until", &until), "token": text("token", maxToken, &token),
 	})
-	var n int
 	switch {
 	case err != nil:
-	case (user == "") == (token == ""), token != "" && !until.IsZero():
-		err = errRevoke
-	case user != "":
-		n, err = a.parts.Removal.RevokeUser(user, until)
-	default:
-		n, err = a.parts.Removal.RevokeToken(token)
-	}
-	if err != nil {
 		return nil, err
+	case (user == "") == (token == ""), token != "" && !until.IsZero():
+		return nil, errRevoke
+	case user != "":
+		return a.reached(a.parts.Removal.RevokeUser(r.Context(), user, until))
 	}
-	return affected{Connections: n}, nil
+	return a.reached(a.parts.Removal.RevokeToken(r.Context(), token))
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/jsonscan"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -86,15 +87,12 @@ func (r *request) carriesJSON() bool {
 }
 
 // page is the part of a listing that is asked for.
-type page struct {
-	after string
-	limit int
-}
+type page struct{ fleet.Page }
 
 // parameters are those of a page.
 func (p *page) parameters() map[string]func(string) error {
-	p.limit = defaultPage
-	return map[string]func(string) error{"after": word(&p.after), "limit": p.size}
+	p.Limit = defaultPage
+	return map[string]func(string) error{"after": word(&p.After), "limit": p.size}
 }
 
 func (p *page) size(s string) error {
@@ -102,7 +100,7 @@ func (p *page) size(s string) error {
 	if err != nil || n < 1 || n > maxPage {
 		return wire.NewError(wire.InvalidMessage, "limit is an integer from 1 to 1000")
 	}
-	p.limit = n
+	p.Limit = n
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +19,9 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
+	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
@@ -55,15 +58,21 @@ type rig struct {
 	router *router.Router
 	hub    *hub.Hub
 	api    *httpapi.API
+	gate   *admission
 	logged *observer.ObservedLogs
 	url    string
 }
 
-// admission is a gateway that can be shut.
-type admission struct{ why error }
+// instance is the name of the gateway.
+const instance = "gateway-1"
 
-func (a *admission) Ready(context.Context) error { return a.why }
-func (*admission) Capacity() int                 { return 200 }
+// admission is a gateway that can drain, and does nothing about it.
+type admission struct{ draining atomic.Bool }
+
+func (a *admission) BeginDrain() bool { return !a.draining.Swap(true) }
+
+// Status implements fleet.Rebalancer.
+func (*admission) Status() cluster.RebalanceStatus { return cluster.RebalanceStatus{} }
 
 // quick is a pacer that never waits.
 type quick struct{}
@@ -86,7 +95,7 @@ func start(t *testing.T, s setup) *rig {
 	live, w := policy.NewLive(p), wheel.New()
 	mem := membroker.New(membroker.Config{})
 	h := hub.New(hub.Config{MaxRooms: 4, CatchUpBytes: 1 << 20}, mem, live.Lookup, quick{}, w)
-	r := router.New(router.Config{Instance: "here", Version: "v0", HistoryBytes: 4000}, h, mem, auth.Development{}, live, w, zap.NewNop())
+	r := router.New(router.Config{Instance: instance, Version: "v0", HistoryBytes: 4000}, h, mem, auth.Development{}, live, w, zap.NewNop())
 	w.Start()
 	mem.Start(h)
 	t.Cleanup(func() {
@@ -97,12 +106,24 @@ func start(t *testing.T, s setup) *rig {
 		}
 		w.Stop()
 	})
-	parts := httpapi.Parts{Publisher: r, Membership: r, Removal: r, Directory: h, Admission: &admission{}, Log: log}
+	gate := &admission{}
+	view, err := cluster.New(cluster.Config{
+		ID: instance, Version: "v0", Zone: "a", AdvertiseURL: "wss://gateway-1.example", Address: "192.0.2.1:3007", TTL: 10 * time.Second,
+		Rebalance: cluster.RebalanceConfig{Threshold: 0.15, Rate: 50},
+	}, nil, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	view.UseLoad(func() cluster.Load {
+		return cluster.Load{Connections: h.Count(), Capacity: 200, Memory: 1 << 20, Draining: gate.draining.Load()}
+	})
+	all := fleet.New(fleet.Parts{Instance: instance, Router: r, Hub: h, View: view, Drainer: gate, Rebalancer: gate, Log: log})
+	parts := httpapi.Of(all, log)
 	if s.parts != nil {
 		s.parts(&parts)
 	}
-	api := httpapi.New(httpapi.Config{MaxBody: 8000, MaxData: 2000, Instance: "here", Version: "v0"}, parts)
-	return &rig{t: t, router: r, hub: h, api: api, logged: logged, url: listen(t, s.keys, api)}
+	api := httpapi.New(httpapi.Config{MaxBody: 8000, MaxData: 2000}, parts)
+	return &rig{t: t, router: r, hub: h, api: api, gate: gate, logged: logged, url: listen(t, s.keys, api)}
 }
 
 // listen serves the API as the gateway does; without keys it is off.
@@ -294,16 +315,109 @@ func (f faulty) SendEveryone(context.Context, router.Outgoing) error           {
 func (f faulty) ReadHistory(context.Context, string, wire.Position, int) (router.History, error) {
 	return router.History{}, f.err
 }
-func (f faulty) Subscribe(context.Context, router.Target, string) (int, error) { return 0, f.err }
-func (f faulty) Unsubscribe(router.Target, string) (int, error)                { return 0, f.err }
-func (f faulty) Disconnect(string) bool                                        { return false }
-func (f faulty) DisconnectUser(string) int                                     { return 0 }
-func (f faulty) RevokeUser(string, time.Time) (int, error)                     { return 0, f.err }
-func (f faulty) RevokeToken(string) (int, error)                               { return 0, f.err }
+func (f faulty) Subscribe(context.Context, router.Target, string) (fleet.Reached, error) {
+	return fleet.Reached{}, f.err
+}
+func (f faulty) Unsubscribe(context.Context, router.Target, string) (fleet.Reached, error) {
+	return fleet.Reached{}, f.err
+}
+func (f faulty) Disconnect(context.Context, router.Target) (fleet.Reached, error) {
+	return fleet.Reached{}, f.err
+}
+func (f faulty) RevokeUser(context.Context, string, time.Time) (fleet.Reached, error) {
+	return fleet.Reached{}, f.err
+}
+func (f faulty) RevokeToken(context.Context, string) (fleet.Reached, error) {
+	return fleet.Reached{}, f.err
+}
+func (f faulty) Connection(context.Context, string) (fleet.Connection, error) {
+	return fleet.Connection{}, f.err
+}
+func (f faulty) Drain(context.Context, string) (int, error) { return 0, f.err }
+
+// faultyDirectory and faultyInstances fail at what can fail.
+type (
+	faultyDirectory struct {
+		httpapi.Directory
+		faulty faulty
+	}
+	faultyInstances struct {
+		partly
+		faulty faulty
+	}
+)
+
+func (f faultyDirectory) Connection(ctx context.Context, id string) (fleet.Connection, error) {
+	return f.faulty.Connection(ctx, id)
+}
+
+func (f faultyInstances) Drain(ctx context.Context, name string) (int, error) {
+	return f.faulty.Drain(ctx, name)
+}
+
+// missing are instances that have not answered.
+var missing = []string{"gateway-2"}
+
+// partly is a fleet of which some have not answered.
+type partly struct{ httpapi.Parts }
+
+func (p partly) Subscribe(ctx context.Context, to router.Target, room string) (fleet.Reached, error) {
+	r, err := p.Membership.Subscribe(ctx, to, room)
+	r.Missing = missing
+	return r, err
+}
+
+func (p partly) Unsubscribe(ctx context.Context, from router.Target, room string) (fleet.Reached, error) {
+	r, err := p.Membership.Unsubscribe(ctx, from, room)
+	r.Missing = missing
+	return r, err
+}
+
+func (p partly) Connection(ctx context.Context, id string) (fleet.Connection, error) {
+	return p.Directory.Connection(ctx, id)
+}
+
+func (p partly) Connections(ctx context.Context, userID string, at fleet.Page) fleet.Connections {
+	c := p.Directory.Connections(ctx, userID, at)
+	c.Missing = missing
+	return c
+}
+
+func (p partly) Members(ctx context.Context, room string, at fleet.Page) fleet.Members {
+	m := p.Directory.Members(ctx, room, at)
+	m.Missing = missing
+	return m
+}
+
+func (p partly) Rooms(ctx context.Context, prefix string, at fleet.Page) fleet.Rooms {
+	r := p.Directory.Rooms(ctx, prefix, at)
+	r.Missing = missing
+	return r
+}
+
+func (p partly) Census(ctx context.Context) fleet.Census {
+	c := p.Directory.Census(ctx)
+	c.Missing = missing
+	return c
+}
+
+func (p partly) Balance(ctx context.Context) fleet.Balance {
+	b := p.Parts.Instances.Balance(ctx)
+	b.Missing = missing
+	return b
+}
+
+func (p partly) Instances() []cluster.Instance { return p.Parts.Instances.Instances() }
+
+func (p partly) Drain(ctx context.Context, name string) (int, error) {
+	return p.Parts.Instances.Drain(ctx, name)
+}
 
 // broken starts an API whose parts fail with an error.
 func broken(t *testing.T, err error) *rig {
 	return start(t, setup{keys: []string{key}, parts: func(p *httpapi.Parts) {
-		p.Publisher, p.Membership, p.Removal = faulty{err}, faulty{err}, faulty{err}
+		f := faulty{err}
+		p.Publisher, p.Membership, p.Removal = f, f, f
+		p.Directory, p.Instances = faultyDirectory{p.Directory, f}, faultyInstances{partly{*p}, f}
 	}})
 }

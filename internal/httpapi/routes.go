@@ -26,6 +26,7 @@ func (a *API) routes() []route {
 		{http.MethodGet, "/counts", a.counts},
 		{http.MethodGet, "/instances", a.instances},
 		{http.MethodGet, "/load-balancer", a.loadBalancer},
+		{http.MethodPost, "/drain", a.drain},
 		{http.MethodGet, "/openapi.json", a.openAPI},
 	}
 }

@@ -90,9 +90,10 @@ func (b *batch) toRoom(r *room) {
 }
 
 // passed reports whether a member has been told of what begins at first already,
-// or follows another epoch. Guarded by the room's mu.
+// or follows another epoch. A member without a position, whose room kept
+// nothing when it joined, follows any. Guarded by the room's mu.
 func (s *seat) passed(first wire.Position) bool {
-	return first.Offset != 0 && (s.epoch != first.Epoch || first.Offset <= s.from)
+	return first.Offset != 0 && s.epoch != 0 && (s.epoch != first.Epoch || first.Offset <= s.from)
 }
 
 // markOrigins marks the members who published something of the batch, or are
@@ -173,7 +174,10 @@ func (h *Hub) Gap(name string, g wire.Gap) {
 		return
 	}
 	h.gaps.Add(1)
-	present := h.epoch(name)
+	present := uint64(0)
+	if !g.Top.IsZero() {
+		present = h.epoch(name)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, st := range r.members {
@@ -200,7 +204,10 @@ func (h *Hub) epoch(name string) uint64 {
 // misses tells whether a gap is one for a member, and not one that it joined
 // behind.
 func (s *seat) misses(g wire.Gap, present uint64) bool {
-	if s.epoch == g.Top.Epoch {
+	switch {
+	case s.epoch == 0 || g.Top.IsZero(): // there is no position to tell it by
+		return true
+	case s.epoch == g.Top.Epoch:
 		return s.from < g.Top.Offset
 	}
 	return s.epoch != present

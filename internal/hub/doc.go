@@ -24,11 +24,22 @@
 // The connections of a user are the members of the user's room: there is no
 // second index to keep in step.
 //
+// # Fleet
+//
+// Where several instances share rooms the hub tells the Fleet who is here, and
+// the Fleet says, through Notice, who has come to a room or left it on all
+// instances. Lists of members have those elsewhere, as the Fleet knows them. A
+// join that reads such a list notes what it is told meanwhile.
+//
+// A room without history has no position: a join that asks for none reads
+// nothing, and its member takes whatever comes.
+//
 // # Locks
 //
 // Order: gate (first member and last member of a room: the broker's Subscribe
 // and Unsubscribe, in one order per room), then either roomShard.mu (which
 // rooms exist), or room.mu (members), then sessionShard.mu (which sessions
-// exist), Session's lock, Conn's lock. No lock is held while the hub waits for
+// exist), Session's lock, Conn's lock. The Fleet is told with room.mu held, and
+// calls the hub with none of its own. No lock is held while the hub waits for
 // the pacer, and only a gate while it waits for the broker.
 package hub

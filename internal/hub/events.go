@@ -23,7 +23,7 @@ func gapEvent(room string, g wire.Gap) wire.Event {
 	b := appendRoom([]byte{'{'}, room)
 	b = append(b, `,"reason":`...)
 	b = jsonscan.AppendQuoted(b, g.Reason)
-	if g.Reason != wire.GapSlow || g.Top.Offset != 0 {
+	if g.Top.Epoch != 0 && (g.Reason != wire.GapSlow || g.Top.Offset != 0) {
 		b = append(b, `,"from":`...)
 		b = strconv.AppendUint(b, g.From, 10)
 		b = append(b, `,"offset":`...)

@@ -51,6 +51,7 @@ type Hub struct {
 	seed   maphash.Seed
 
 	watcher Watcher          // set before the first session; nil without one
+	fleet   Fleet            // set before the first session; nil on a single instance
 	monitor *monitor.Monitor // set before the first session; nil without one
 
 	gates    [gateCount]sync.Mutex
@@ -80,7 +81,10 @@ type roomShard struct {
 	_      [32]byte
 }
 
-var _ broker.Sink = (*Hub)(nil)
+var (
+	_ broker.Sink    = (*Hub)(nil)
+	_ broker.Noticed = (*Hub)(nil)
+)
 
 // New makes a hub. rule returns a room's policy, nil for an unknown room.
 func New(cfg Config, b broker.Broker, rule func(string) *policy.Room, p Pacer, w *wheel.Wheel) *Hub {

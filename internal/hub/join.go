@@ -27,7 +27,8 @@ type Joined struct {
 	Reason    string        // why not
 	Members   *Members      // nil in rooms without presence
 
-	top wire.Position // after the last publication that follows at once
+	top       wire.Position // after the last publication that follows at once
+	elsewhere Elsewhere     // who was in the room on other instances
 }
 
 // What a join comes to during which its member was expelled: within the hub,
@@ -66,10 +67,12 @@ func (h *Hub) Join(
 
 // join brings a seat, which holds back what is delivered, up to date.
 func (h *Hub) join(ctx context.Context, st *joiner, since wire.Position, reply func(Joined) wire.Event) error {
+	elsewhere := h.elsewhere(ctx, st.room.name)
 	for attempt := 1; ; attempt++ {
 		page, out, err := h.read(ctx, st.room.name, since)
 		done := false
 		if err == nil {
+			out.elsewhere = elsewhere
 			done, err = h.settle(st, page, out, reply)
 		}
 		switch {
@@ -126,8 +129,11 @@ func (h *Hub) restoreLocked(st *joiner) bool {
 func (h *Hub) read(ctx context.Context, name string, since wire.Position) (broker.Page, Joined, error) {
 	out := Joined{Room: name, Asked: !since.IsZero()}
 	limit := 0
-	if out.Asked {
+	switch {
+	case out.Asked:
 		limit = broker.NoLimit
+	case !h.keeps(name):
+		return broker.Page{}, out, nil // such a room has no position to ask for
 	}
 	page, err := h.broker.History(ctx, name, since, limit)
 	var refused *broker.InsufficientStateError
@@ -167,14 +173,14 @@ func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined
 	case st.joining != j:
 		return true, nil // another join has taken the place of this one
 	case j.restart:
-		*j = joining{lost: true}
+		*j = joining{lost: true, news: j.news}
 		return false, nil
 	}
 	entered, slow := st.entered, h.slow(r.name)
 	frames := make([]*wire.Frame, 0, 1+len(page.Publications)+len(j.held))
 	st.joining, st.entered, st.epoch, st.from = nil, true, out.top.Epoch, out.top.Offset
 	if h.presence(r.name) {
-		out.Members = h.membersLocked(r)
+		out.Members = membersLocked(r, out.elsewhere, j.news)
 	}
 	h.countJoin(out)
 	frames = append(frames, st.sess.Codec().Event(inStream(r.name, reply(out))))

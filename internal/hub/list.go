@@ -91,3 +91,65 @@ func (sh *roomShard) users() int {
 	}
 	return n
 }
+
+// Here is what this instance has of a room.
+type Here struct {
+	Room        string
+	Connections int
+	Users       []string // as the fleet was told, in no order
+}
+
+// EachRoom calls f for every room with members, in no order, until it returns
+// false. No lock is held meanwhile. What has changed before a room's turn is in
+// its Here, and the fleet is told of what changes later.
+func (h *Hub) EachRoom(f func(Here) bool) {
+	for i := range h.rooms {
+		names, _ := h.rooms[i].names(nameSpan{})
+		for _, name := range names {
+			if here := h.here(name); here.Connections > 0 && !f(here) {
+				return
+			}
+		}
+	}
+}
+
+func (h *Hub) here(name string) Here {
+	here := Here{Room: name}
+	if r := h.find(name); r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		here.Connections = len(r.members)
+		for user := range r.users {
+			here.Users = append(here.Users, user)
+		}
+	}
+	return here
+}
+
+// Has tells whether a user is in a room on this instance, as the fleet was told.
+func (h *Hub) Has(name, user string) bool {
+	r := h.find(name)
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.users[user] > 0
+}
+
+// Occupancy counts the connections in a room on this instance.
+func (h *Hub) Occupancy(name string) int {
+	r := h.find(name)
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
+// Tells reports whether a room with so many connections on all instances tells
+// its members who comes and goes.
+func (h *Hub) Tells(name string, connections int) bool {
+	return connections <= presenceLimit && h.presence(name)
+}

@@ -14,11 +14,11 @@ const (
 	// presenceLimit is the number of connections above which a room tells its
 	// members a count, and nothing of who comes and goes.
 	presenceLimit = 100
-	// presenceGrace is how long a user who lost the connection may take to
+	// PresenceGrace is how long a user who lost the connection may take to
 	// come back before the others are told.
-	presenceGrace = 5 * time.Second
-	// presencePage is the number of users on one page of a listing.
-	presencePage = 1000
+	PresenceGrace = 5 * time.Second
+	// PresencePage is the most users on one page of a listing.
+	PresencePage = 1000
 )
 
 // Members says who is in a room.
@@ -58,12 +58,13 @@ func (g *grace) Expired() {
 // by room.mu.
 func (h *Hub) tells(r *room) bool { return len(r.members) <= presenceLimit && h.presence(r.name) }
 
-// membersLocked lists the users of a room. Guarded by room.mu.
-func (h *Hub) membersLocked(r *room) *Members {
-	if len(r.members) > presenceLimit {
-		return &Members{Count: len(r.members)}
+// membersLocked lists the users of a room, here and elsewhere. Guarded by
+// room.mu.
+func membersLocked(r *room, elsewhere Elsewhere, since []news) *Members {
+	if n := len(r.members) + elsewhere.Connections; n > presenceLimit {
+		return &Members{Count: n}
 	}
-	users := unique(r.usersLocked())
+	users := unique(append(r.usersLocked(), update(elsewhere.Users, since)...))
 	return &Members{Users: users, Count: len(users)}
 }
 
@@ -87,7 +88,8 @@ func unique(users []string) []string {
 	return slices.Compact(users)
 }
 
-// Presence returns a page of a room's users, those after the given one.
+// Presence returns a page of a room's users on this instance, those after the
+// given one.
 func (h *Hub) Presence(name, after string) Page {
 	r := h.find(name)
 	if r == nil {
@@ -102,9 +104,9 @@ func (h *Hub) Presence(name, after string) Page {
 		from++
 	}
 	page := Page{Users: users[from:], Count: count}
-	if len(page.Users) > presencePage {
-		page.Users = page.Users[:presencePage]
-		page.Next = page.Users[presencePage-1]
+	if len(page.Users) > PresencePage {
+		page.Users = page.Users[:PresencePage]
+		page.Next = page.Users[PresencePage-1]
 	}
 	return page
 }
@@ -112,6 +114,10 @@ func (h *Hub) Presence(name, after string) Page {
 // enteredLocked tells the others of a new member's user. Guarded by room.mu.
 func (h *Hub) enteredLocked(r *room, st *seat) {
 	user := userOf(st.sess)
+	if h.fleet != nil {
+		h.listLocked(r, st, user)
+		return
+	}
 	if g := r.graces[user]; g != nil {
 		h.wheel.Cancel(&g.timer)
 		delete(r.graces, user)
@@ -145,7 +151,7 @@ func (h *Hub) leftLocked(r *room, st *seat, lost bool) {
 	}
 	g := &grace{hub: h, room: r, user: user}
 	r.graces[user] = g
-	h.wheel.Schedule(&g.timer, presenceGrace, g)
+	h.wheel.Schedule(&g.timer, PresenceGrace, g)
 }
 
 // hasUser tells whether a user has a seat other than the given one. Guarded by
@@ -159,13 +165,13 @@ func (r *room) hasUser(user string, but *seat) bool {
 	return false
 }
 
-// announceLocked sends a presence event to the members of a room, but one.
-// Guarded by room.mu.
+// announceLocked sends a presence event to the members of a room, but one and
+// those who are the user. Guarded by room.mu.
 func (h *Hub) announceLocked(r *room, event, user string, but *seat) {
 	e := wire.Event{Name: event, Data: presenceData(r.name, user)}
 	var encoded []encoding
 	for _, st := range r.members {
-		if st == but || st.joining != nil {
+		if st == but || st.joining != nil || st.user == user {
 			continue
 		}
 		c := st.sess.Codec()

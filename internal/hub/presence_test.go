@@ -61,7 +61,7 @@ func TestALostUserHasAGrace(t *testing.T) {
 		a, b := r.in("ann", "x"), r.in("bob", "x")
 		a.Sent()
 		b.gone()
-		time.Sleep(presenceGrace - time.Second)
+		time.Sleep(PresenceGrace - time.Second)
 		a.expect()
 		if page := r.hub.Presence("x", ""); fmt.Sprint(page.Users, page.Count) != "[ann bob] 1" {
 			t.Errorf("in the grace: %+v", page)
@@ -73,7 +73,7 @@ func TestALostUserHasAGrace(t *testing.T) {
 		time.Sleep(time.Minute)
 		a.expect()
 		b.gone()
-		time.Sleep(presenceGrace + time.Second)
+		time.Sleep(PresenceGrace + time.Second)
 		a.expect(went("bob"))
 		r.in("bob", "x")
 		a.expect(came("bob"))
@@ -227,7 +227,7 @@ func TestListingsArePaged(t *testing.T) {
 	if page := r.hub.Presence("x", ""); page.Users == nil || len(page.Users) != 0 || page.Count != 0 {
 		t.Errorf("of no room: %+v", page)
 	}
-	const n = 2*presencePage + 500
+	const n = 2*PresencePage + 500
 	for i := range n {
 		r.connect(fmt.Sprintf("u%05d", n-i), pipe.NewDiscard).join("x", wire.Position{})
 		if i%10 == 0 { // some twice
@@ -251,7 +251,7 @@ func TestListingsArePaged(t *testing.T) {
 			}
 			break
 		}
-		if len(page.Users) != presencePage || page.Next != page.Users[presencePage-1] {
+		if len(page.Users) != PresencePage || page.Next != page.Users[PresencePage-1] {
 			t.Errorf("%d users, next %q", len(page.Users), page.Next)
 		}
 		after = page.Next

@@ -31,6 +31,7 @@ type stub struct {
 	subscribe func(ctx context.Context, room string) error // nil: succeeds
 	anyTime   bool                                         // the log may be read without a subscription: for somebody who is gone
 	history   func(ctx context.Context, room string, since wire.Position, limit int) (broker.Page, error)
+	read      func() // called when the log is read; nil: nothing
 
 	mu     sync.Mutex
 	live   map[string]bool // guarded by mu
@@ -75,6 +76,9 @@ func (b *stub) History(ctx context.Context, room string, since wire.Position, li
 		b.t.Errorf("the log of %s is read before the subscription", room)
 	}
 	b.mu.Unlock()
+	if b.read != nil {
+		b.read()
+	}
 	if b.history != nil {
 		return b.history(ctx, room, since, limit)
 	}
@@ -124,17 +128,20 @@ func start(t testing.TB) *rig { return startWith(t, Config{MaxRooms: 3, CatchUpB
 func startWith(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	r := &rig{t: t, broker: &stub{t: t, live: map[string]bool{}}, pacer: &pacer{}, wheel: wheel.New()}
-	r.rule = &policy.Room{Presence: true, Slow: wire.SlowDropOldest}
+	r.rule = &policy.Room{Presence: true, Slow: wire.SlowDropOldest, Retention: hundred}
 	r.hub = New(cfg, r.broker, r.look, r.pacer, r.wheel)
 	r.wheel.Start()
 	return r
 }
 
+// hundred is how much rooms keep.
+var hundred = broker.Retention{Size: 100} // read only
+
 // look is the policy: rooms called "quiet" have no presence, "unknown" no rule.
 func (r *rig) look(room string) *policy.Room {
 	switch {
 	case strings.HasPrefix(room, "quiet"):
-		return &policy.Room{}
+		return &policy.Room{Retention: hundred}
 	case room == "unknown":
 		return nil
 	}

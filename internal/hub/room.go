@@ -19,6 +19,7 @@ type room struct {
 	mu      sync.Mutex
 	members []*seat           // guarded by mu
 	graces  map[string]*grace // guarded by mu: users who left a moment ago
+	users   map[string]int    // guarded by mu: seats by user, kept for the fleet alone
 	live    bool              // guarded by the shard's mu: subscribed
 }
 
@@ -28,12 +29,13 @@ type seat struct {
 	sess *session.Session
 
 	// Guarded by room.mu.
-	index   int    // in members, -1 when not seated
-	epoch   uint64 // of the position the member has
+	index   int32  // in members, -1 when not seated
+	entered bool   // the others know
+	origin  bool   // published something of the batch under delivery, or is left out
+	epoch   uint64 // of the position the member has, 0 when it has none
 	from    uint64 // what the member has: nothing up to it is delivered again
 	joining *joining
-	entered bool // the others know
-	origin  bool // published something of the batch under delivery, or is left out
+	user    string // as the fleet was told, "" when it was not
 }
 
 // Room implements session.Seat.
@@ -43,8 +45,9 @@ func (s *seat) Room() string { return s.room.name }
 type joining struct {
 	held    []*wire.Publication
 	bytes   int
-	restart bool // the log must be read again
-	lost    bool // it was, and what had been held back is gone
+	restart bool   // the log must be read again
+	lost    bool   // it was, and what had been held back is gone
+	news    []news // of members elsewhere, who may not be in the list that is read
 }
 
 // enter counts a seat to be taken in the room and returns once everything
@@ -129,7 +132,7 @@ func (h *Hub) gate(name string) *sync.Mutex {
 
 // sit adds a member. Guarded by room.mu.
 func (r *room) sit(st *seat) {
-	st.index = len(r.members)
+	st.index = int32(len(r.members)) //nolint:gosec // far fewer connections
 	r.members = append(r.members, st)
 }
 
@@ -171,7 +174,12 @@ func (h *Hub) standLocked(st *seat, lost bool) bool {
 	}
 	h.memberships.Add(-1)
 	h.vacatedLocked(r)
-	h.leftLocked(r, st, lost)
+	h.countedLocked(r)
+	if h.fleet != nil {
+		h.unlistLocked(r, st, lost)
+	} else {
+		h.leftLocked(r, st, lost)
+	}
 	return true
 }
 
@@ -190,6 +198,12 @@ func (h *Hub) slow(name string) wire.SlowPolicy {
 		return rule.Slow
 	}
 	return wire.SlowDisconnect
+}
+
+// keeps tells whether a room has history.
+func (h *Hub) keeps(name string) bool {
+	rule := h.ruleOf(name)
+	return rule != nil && rule.Retention.Keeps()
 }
 
 func (h *Hub) ruleOf(name string) *policy.Room {

@@ -54,6 +54,7 @@ func (h *Hub) take(r *room, s *session.Session) (fresh *joiner, taken *seat, err
 	r.sit(st)
 	h.memberships.Add(1)
 	h.occupiedLocked(r)
+	h.countedLocked(r)
 	return &joiner{st, j}, nil, nil
 }
 

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -53,27 +54,52 @@ type Account struct {
 
 // Enter counts the connection among those of a user, and no longer among those
 // of another. It returns ErrUser, and changes nothing, when the user has as
-// many as one may. "" is a guest, who is not counted.
-func (a *Account) Enter(userID string) error {
-	if a == nil || a.limiter.users == nil {
+// many as one may. "" is a guest, who is not counted. It may wait for the
+// fleet, within ctx; calls come one after the other.
+func (a *Account) Enter(ctx context.Context, userID string) error {
+	if a == nil || a.limiter.users == nil || a.has(userID) {
 		return nil
 	}
+	l := a.limiter
+	if userID == "" {
+		a.become(userID, nil)
+		return nil
+	}
+	user, here := l.users.enter(userID)
+	if user == nil {
+		l.refusedUser.Add(1)
+		return ErrUser
+	}
+	if !l.admits(ctx, userID, here) {
+		l.users.leave(userID)
+		l.refusedUser.Add(1)
+		return ErrUser
+	}
+	a.become(userID, user)
+	return nil
+}
+
+// has tells whether the connection is a user's already, or is nobody's any more.
+func (a *Account) has(userID string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || userID == a.userID {
-		return nil
-	}
-	var user *subject
-	if userID != "" {
-		if user = a.limiter.users.enter(userID); user == nil {
-			a.limiter.refusedUser.Add(1)
-			return ErrUser
+	return a.closed || userID == a.userID
+}
+
+// become makes the connection one of a user it has been counted with; nil for a
+// guest.
+func (a *Account) become(userID string, user *subject) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed { // meanwhile
+		if user != nil {
+			a.limiter.users.leave(userID)
 		}
+		return
 	}
 	a.leaveLocked()
 	a.userID = userID
 	a.user.Store(user)
-	return nil
 }
 
 func (a *Account) leaveLocked() {

@@ -9,8 +9,8 @@ import (
 // Config holds the limits on clients. Zero connections and zero rooms mean no
 // limit.
 type Config struct {
-	// MaxPerUser bounds the connections of one user on this instance. Guests
-	// are each a user of their own.
+	// MaxPerUser bounds the connections of one user, on all instances that share
+	// a Redis. Guests are each a user of their own.
 	MaxPerUser int `env:"MAX_CONNECTIONS_PER_USER" envDefault:"0"`
 	// MaxPerAddress bounds the connections of one address on this instance,
 	// handshakes included; an IPv6 address counts with its /64.

@@ -13,6 +13,9 @@
 // price is that who closes all connections begins anew, with a full burst; each
 // handshake buys one.
 //
+// The connections of a user are those on all instances where there is a Fleet;
+// while that does not answer each instance bounds its own.
+//
 // # Rates
 //
 // A rate is kept by the generic cell rate algorithm (ITU-T I.371, annex A): one
@@ -26,5 +29,5 @@
 // # Locks
 //
 // Account.mu, then one shard of a register. Neither is held while anything is
-// called.
+// called, but for Fleet.Counted, under a shard's.
 package limit

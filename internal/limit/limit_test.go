@@ -43,7 +43,7 @@ func TestWithoutLimitsThereIsNoAccount(t *testing.T) {
 	if a != nil || !ok {
 		t.Fatalf("got %v, %v", a, ok)
 	}
-	if a.Take(Join) != Pass || a.Enter("ann") != nil {
+	if a.Take(Join) != Pass || a.Enter(t.Context(), "ann") != nil {
 		t.Error("no account limits something")
 	}
 	a.Close()
@@ -86,28 +86,28 @@ func TestAUserHasSoManyConnections(t *testing.T) {
 	l := New(Config{MaxPerUser: 2})
 	first, second, third := opened(t, l, "::1"), opened(t, l, "::1"), opened(t, l, "::1")
 	for _, a := range []*Account{first, second, first} { // again changes nothing
-		if err := a.Enter("ann"); err != nil {
+		if err := a.Enter(t.Context(), "ann"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := third.Enter("bob"); err != nil {
+	if err := third.Enter(t.Context(), "bob"); err != nil {
 		t.Fatal(err)
 	}
-	if err := third.Enter("ann"); !errors.Is(err, ErrUser) {
+	if err := third.Enter(t.Context(), "ann"); !errors.Is(err, ErrUser) {
 		t.Errorf("the third got %v", err)
 	}
 	if s := l.Stats(); s.Users != 2 || s.RefusedUser != 1 {
 		t.Errorf("who was refused is no longer who they were: %+v", s)
 	}
-	if err := first.Enter(""); err != nil {
+	if err := first.Enter(t.Context(), ""); err != nil {
 		t.Errorf("a guest got %v", err)
 	}
-	if err := third.Enter("ann"); err != nil {
+	if err := third.Enter(t.Context(), "ann"); err != nil {
 		t.Errorf("there was room, and the third got %v", err)
 	}
 	for _, a := range []*Account{first, second, third} {
 		a.Close()
-		if err := a.Enter("late"); err != nil {
+		if err := a.Enter(t.Context(), "late"); err != nil {
 			t.Errorf("after the end: %v", err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestConnectionsOfAUserShareARate(t *testing.T) {
 		l := New(rated(Config{}))
 		first, second, guest := opened(t, l, "::1"), opened(t, l, "::1"), opened(t, l, "::1")
 		for _, a := range []*Account{first, second} {
-			if err := a.Enter("ann"); err != nil {
+			if err := a.Enter(t.Context(), "ann"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -234,7 +234,7 @@ func TestAccountsInAHurry(t *testing.T) {
 					return
 				}
 				user := rand.IntN(len(holds))
-				if a.Enter(fmt.Sprint(user)) == nil {
+				if a.Enter(t.Context(), fmt.Sprint(user)) == nil {
 					if holds[user].Add(1) > 3 {
 						t.Error("one too many")
 					}
@@ -271,7 +271,7 @@ func BenchmarkTake(b *testing.B) {
 	c := rated(Config{})
 	c.MessageRate, c.UserMessageRate = maxRate, maxRate
 	a, _ := New(c).Open(netip.IPv6Loopback())
-	if err := a.Enter("ann"); err != nil {
+	if err := a.Enter(b.Context(), "ann"); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

@@ -20,6 +20,8 @@ type Limiter struct {
 	users     *register[string]     // nil: not counted
 	rates     rates
 
+	fleet Fleet // set before the first account; nil on a single instance
+
 	refusedAddress, refusedUser atomic.Int64
 	limited                     [kinds]atomic.Int64
 	closed                      atomic.Int64
@@ -57,7 +59,7 @@ func (l *Limiter) Open(from netip.Addr) (*Account, bool) {
 	a := &Account{limiter: l}
 	if l.addresses != nil && from.IsValid() {
 		from = subnet(from)
-		if l.addresses.enter(from) == nil {
+		if s, _ := l.addresses.enter(from); s == nil {
 			l.refusedAddress.Add(1)
 			return nil, false
 		}

@@ -2,6 +2,8 @@ package limit
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -12,6 +14,7 @@ const shardCount = 64
 type register[K comparable] struct {
 	seed   maphash.Seed // immutable
 	most   int          // connections of one subject, 0: any number; immutable
+	told   func(K, int) // is told of every number, under the shard's lock; set before the first; nil: nobody
 	shards [shardCount]registerShard[K]
 }
 
@@ -36,8 +39,9 @@ func newRegister[K comparable](most int) *register[K] {
 	return r
 }
 
-// enter counts a connection in; nil when the subject has as many as it may.
-func (r *register[K]) enter(key K) *subject {
+// enter counts a connection in and returns how many there are now; nil when the
+// subject has as many as it may.
+func (r *register[K]) enter(key K) (*subject, int) {
 	sh := r.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -47,10 +51,44 @@ func (r *register[K]) enter(key K) *subject {
 		s = &subject{}
 		sh.byKey[key] = s
 	case r.most > 0 && s.connections >= r.most:
-		return nil
+		return nil, s.connections
 	}
 	s.connections++
-	return s
+	r.tell(key, s.connections)
+	return s, s.connections
+}
+
+func (r *register[K]) tell(key K, connections int) {
+	if r.told != nil {
+		r.told(key, connections)
+	}
+}
+
+// each calls f for every subject, in no order, until it returns false. No lock
+// is held meanwhile.
+func (r *register[K]) each(f func(key K, connections int) bool) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		keys := slices.Collect(maps.Keys(sh.byKey))
+		sh.mu.Unlock()
+		for _, key := range keys {
+			if n := r.connections(key); n > 0 && !f(key, n) {
+				return
+			}
+		}
+	}
+}
+
+// connections counts those of a subject.
+func (r *register[K]) connections(key K) int {
+	sh := r.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := sh.byKey[key]; s != nil {
+		return s.connections
+	}
+	return 0
 }
 
 // leave counts a connection out that has entered.
@@ -62,6 +100,7 @@ func (r *register[K]) leave(key K) {
 	if s.connections--; s.connections == 0 {
 		delete(sh.byKey, key)
 	}
+	r.tell(key, s.connections)
 }
 
 // size counts the subjects.

@@ -14,17 +14,38 @@ type Config struct {
 	// CanAsk says that there is somebody to ask who may join a room. Without,
 	// a policy that asks is a fault. It follows from other settings.
 	CanAsk bool
+	// HasStreams says that there is a Redis for the streams of routes. Without,
+	// a policy with such routes is a fault. It follows from other settings.
+	HasStreams bool
 }
 
-var errNobodyToAsk = errors.New("policy: a room says join: ask, but nobody can be asked without an auth service that decides about rooms")
+var (
+	errNobodyToAsk = errors.New("policy: a room says join: ask, but nobody can be asked without an auth service that decides about rooms")
+	errNoStreams   = errors.New("policy: a route goes to a stream, but there is no Redis: set REDIS_HOST or REDIS_URL")
+)
 
 // Load is Load for the configured file, of a policy that can be put in force.
 func (c Config) Load(level string) (*Policy, string, error) {
 	p, source, err := Load(c.File, level)
-	if err == nil && p.Asks() && !c.CanAsk {
-		return nil, source, errNobodyToAsk
+	if err == nil {
+		err = c.lacks(p)
 	}
-	return p, source, err
+	if err != nil {
+		return nil, source, err
+	}
+	return p, source, nil
+}
+
+// lacks names what a policy needs and there is not.
+func (c Config) lacks(p *Policy) error {
+	var faults [2]error
+	if p.Asks() && !c.CanAsk {
+		faults[0] = errNobodyToAsk
+	}
+	if p.Streams() && !c.HasStreams {
+		faults[1] = errNoStreams
+	}
+	return errors.Join(faults[:]...)
 }
 
 // Level names the embedded policy that stands in for a missing file.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,22 @@ func TestAPolicyThatAsksNeedsSomebodyToAsk(t *testing.T) {
 		if _, _, err := (Config{}).Load(level); err != nil {
 			t.Errorf("the policy of %s asks: %v", level, err)
 		}
+	}
+}
+
+func TestAPolicyWithStreamsNeedsARedis(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, path, "version: 1\nrooms: [{match: a, join: ask, publish: member}]\nroutes: [{match: order, stream: {name: orders}}]\n")
+	_, _, err := (Config{File: path}).Load(Minimal)
+	if err == nil || !strings.Contains(err.Error(), "there is no Redis: set REDIS_HOST or REDIS_URL") || !strings.Contains(err.Error(), "join: ask") {
+		t.Errorf("without both: %v", err)
+	}
+	if p, _, err := (Config{File: path, CanAsk: true, HasStreams: true}).Load(Minimal); err != nil || p.Routes.Lookup("order").Stream.Name != "orders" {
+		t.Errorf("with both: %v", err)
+	}
+	live := NewLive(&Policy{})
+	if err := live.Reload(Config{File: path, CanAsk: true}); !errors.Is(err, errNoStreams) || live.Routes() != nil {
+		t.Errorf("reloaded: %v", err)
 	}
 }
 

@@ -91,6 +91,11 @@ func (p *Policy) Asks() bool {
 	return slices.ContainsFunc(p.Rooms.rules, func(r *Room) bool { return r.Join == Ask })
 }
 
+// Streams tells whether a route goes to a Redis stream.
+func (p *Policy) Streams() bool {
+	return slices.ContainsFunc(p.Routes.all, func(r *Route) bool { return r.Stream != nil })
+}
+
 // Compile checks a document and makes it ready for look-ups. The error joins
 // every fault.
 func Compile(doc Document) (*Policy, error) {

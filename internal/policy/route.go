@@ -26,12 +26,14 @@ const (
 )
 
 // RouteRule is one entry of routes: where an application event goes. With http
-// it goes to a service, otherwise it is published to the room.
+// it goes to a service, with stream into a Redis stream, otherwise it is
+// published to the room.
 type RouteRule struct {
-	Match string    `yaml:"match"` // the event's name; "*" is one segment between '.', ':' or '/', "**" the rest
-	Send  string    `yaml:"send"`  // member, authenticated, anyone; absent: member if it publishes, else authenticated
-	Room  string    `yaml:"room"`  // may contain {user}, {connection}, and {1}, {2}, … for what the wildcards stand for
-	HTTP  *HTTPRule `yaml:"http"`
+	Match  string      `yaml:"match"` // the event's name; "*" is one segment between '.', ':' or '/', "**" the rest
+	Send   string      `yaml:"send"`  // member, authenticated, anyone; absent: member if it publishes, else authenticated
+	Room   string      `yaml:"room"`  // may contain {user}, {connection}, and {1}, {2}, … for what the wildcards stand for
+	HTTP   *HTTPRule   `yaml:"http"`
+	Stream *StreamRule `yaml:"stream"`
 }
 
 // HTTPRule is the service of a route.
@@ -55,8 +57,11 @@ type Upstream struct {
 // Route says where an event goes. It must not be modified.
 type Route struct {
 	Match string
-	Send  Who       // Member, Authenticated or Anyone
-	HTTP  *Upstream // nil: the event is published to the route's room
+	Send  Who // Member, Authenticated or Anyone
+	// HTTP and Stream say where the event goes; at most one is set. Without
+	// both the event is published to the route's room.
+	HTTP   *Upstream
+	Stream *Stream
 
 	match pattern
 	room  template
@@ -75,9 +80,10 @@ func (r *Route) Room(event, userID, connection string) (string, bool) {
 // compileRoute checks one entry of routes.
 func compileRoute(rule RouteRule) (*Route, error) {
 	r := &Route{Match: rule.Match}
-	var faults [5]error
+	var faults [6]error
+	publishes := rule.HTTP == nil && rule.Stream == nil
 	fallback := "authenticated"
-	if rule.HTTP == nil {
+	if publishes {
 		fallback = "member"
 	}
 	r.Send, faults[0] = choose("send", rule.Send, fallback, []choice[Who]{
@@ -85,11 +91,14 @@ func compileRoute(rule RouteRule) (*Route, error) {
 	r.match, faults[1] = parseEventPattern(rule.Match)
 	r.room, faults[2] = parseTemplate(rule.Room, r.match.wildcards())
 	r.HTTP, faults[3] = rule.HTTP.upstream()
+	r.Stream, faults[4] = rule.Stream.stream()
 	switch {
-	case rule.Room == "" && rule.HTTP == nil:
-		faults[4] = errors.New("goes nowhere: write http, room, or both")
+	case rule.HTTP != nil && rule.Stream != nil:
+		faults[5] = errors.New("goes two ways: write http or stream")
+	case rule.Room == "" && publishes:
+		faults[5] = errors.New("goes nowhere: write http, stream or room")
 	case rule.Room == "" && r.Send == Member:
-		faults[4] = errors.New("send is member, but the route has no room to be a member of")
+		faults[5] = errors.New("send is member, but the route has no room to be a member of")
 	}
 	return r, errors.Join(faults[:]...)
 }

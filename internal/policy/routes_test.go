@@ -28,6 +28,8 @@ func TestADocumentBecomesItsRoutes(t *testing.T) {
 		`match: vote, room: votes`,
 		`match: "chat.*.typing", send: member, room: "chat:{1}", http: {url: "http://a"}`,
 		`match: seen, send: authenticated, room: "user:{user}:seen"`,
+		`match: "pay.*", stream: {name: "{shop}:payments"}`,
+		`match: "bid:*", send: member, room: "lot:{1}", stream: {name: bids, maxLength: 7}`,
 	).All()
 	want := []Route{
 		{Match: "order:*", Send: Authenticated, HTTP: &Upstream{"https://orders.internal/events?v=1", 5 * time.Second, false, 64, 65536}},
@@ -35,12 +37,14 @@ func TestADocumentBecomesItsRoutes(t *testing.T) {
 		{Match: "vote", Send: Member},
 		{Match: "chat.*.typing", Send: Member, HTTP: &Upstream{"http://a", 5 * time.Second, false, 64, 65536}},
 		{Match: "seen", Send: Authenticated},
+		{Match: "pay.*", Send: Authenticated, Stream: &Stream{"{shop}:payments", 100_000}},
+		{Match: "bid:*", Send: Member, Stream: &Stream{"bids", 7}},
 	}
 	if len(all) != len(want) {
 		t.Fatalf("%d routes", len(all))
 	}
 	for i, r := range all {
-		got := Route{Match: r.Match, Send: r.Send, HTTP: r.HTTP}
+		got := Route{Match: r.Match, Send: r.Send, HTTP: r.HTTP, Stream: r.Stream}
 		if !reflect.DeepEqual(got, want[i]) {
 			t.Errorf("\n got %+v\nwant %+v", got, want[i])
 		}
@@ -131,7 +135,7 @@ func TestFaultyRoutesAreNamed(t *testing.T) {
 		"the rest in the middle":   {[]string{`match: "**.a", ` + http}, "'**' may only be the last segment"},
 		"an event of the gateway":  {[]string{`match: reconnect, ` + http}, `the event "reconnect" is the gateway's own`},
 		"a request of the gateway": {[]string{`match: publish, ` + http}, `the event "publish" is the gateway's own`},
-		"nowhere":                  {[]string{`match: a`}, "goes nowhere: write http, room, or both"},
+		"nowhere":                  {[]string{`match: a`}, "goes nowhere: write http, stream or room"},
 		"the same twice":           {[]string{`match: a, ` + http, `match: a, room: b`}, `policy: routes[1] "a": is written twice`},
 		"the same wildcard twice":  {[]string{`match: "a:*", ` + http, `match: "a:*", room: b`}, `policy: routes "a:*" is written twice`},
 		"ambiguous":                {[]string{`match: "a:*", ` + http, `match: "*:b", room: b`}, `policy: routes "a:*" and "*:b" are ambiguous: both match "a:b"`},
@@ -157,6 +161,14 @@ func TestFaultyRoutesAreNamed(t *testing.T) {
 		"fewer than none":          {[]string{`match: a, http: {url: "http://a", concurrency: -1}`}, "concurrency is -1, must be 1 to 10000"},
 		"too long an answer":       {[]string{`match: a, http: {url: "http://a", maxResponseBytes: 1048577}`}, "maxResponseBytes is 1048577"},
 		"an unknown key":           {[]string{`match: a, http: {uri: "http://a"}`}, `unknown field "uri"`},
+		"two ways":                 {[]string{`match: a, stream: {name: a}, ` + http}, "goes two ways: write http or stream"},
+		"a stream without a name":  {[]string{`match: a, stream: {maxLength: 5}`}, "name of stream must be 1 to 256 printable characters"},
+		"a long name":              {[]string{`match: a, stream: {name: ` + strings.Repeat("x", 257) + `}`}, "name of stream must be"},
+		"a name with a space":      {[]string{`match: a, stream: {name: "a b"}`}, "name of stream must be"},
+		"a name that is no ASCII":  {[]string{`match: a, stream: {name: "ä"}`}, "name of stream must be"},
+		"less than nothing":        {[]string{`match: a, stream: {name: a, maxLength: -1}`}, "maxLength is -1, must be 1 to 100000000"},
+		"too much":                 {[]string{`match: a, stream: {name: a, maxLength: 100000001}`}, "maxLength is 100000001"},
+		"members of no room":       {[]string{`match: a, send: member, stream: {name: a}`}, "send is member, but the route has no room"},
 		"faults of two":            {[]string{`match: a`, `match: b, send: x, room: c`}, `policy: routes[1] "b": send is "x"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
-	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -108,7 +107,7 @@ func (r *Router) welcome(s *session.Session, identity *auth.Identity, since posi
 	r.came(s, identity)
 	r.live(s, old, identity)
 	room := s.OwnRoom()
-	err := r.hub.Join(r.ctx, s, room, since[room], func(j hub.Joined) wire.Event { return joinedEvent(nil, j, r.keeps(room)) })
+	err := r.join(s, room, since[room], nil)
 	if err != nil {
 		// Without its room a session would lose what is sent to its user.
 		r.log.Warn("user room not joined", zap.String("connection", s.ID()), zap.Error(err))

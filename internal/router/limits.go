@@ -35,7 +35,7 @@ func (r *Router) counts(s *session.Session, identity *auth.Identity) bool {
 	if identity.Guest {
 		user = ""
 	}
-	err := s.Account().Enter(user)
+	err := s.Account().Enter(r.ctx, user)
 	if err == nil {
 		return true
 	}

@@ -14,6 +14,8 @@ import (
 // revocationSweep is how often revocations that have run out are thrown away.
 const revocationSweep = time.Minute
 
+var errRevocations = wire.NewError(wire.LimitExceeded, "as many revocations are remembered as may be (MAX_REVOCATIONS)")
+
 // revocations remembers revoked users and tokens, by time. Tokens are known by
 // their digest. What the verifier accepts is checked against it, also when it
 // has a verification from before.
@@ -34,20 +36,27 @@ func newRevocations(limit int, w *wheel.Wheel) *revocations {
 	return &revocations{limit: limit, wheel: w, users: map[string]time.Time{}, tokens: map[auth.Digest]time.Time{}}
 }
 
-func (v *revocations) addUser(userID string, until time.Time) error {
+// add remembers revocations. A longer one that is there stays. It returns
+// LimitExceeded when some cannot be remembered.
+func (v *revocations) add(all []Revocation) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return put(v, v.users, userID, until)
+	var fault error
+	for _, one := range all {
+		var err error
+		if one.User != "" {
+			err = put(v, v.users, one.User, one.Until)
+		} else {
+			err = put(v, v.tokens, one.Token, one.Until)
+		}
+		if err != nil {
+			fault = err
+		}
+	}
+	return fault
 }
 
-func (v *revocations) addToken(token auth.Digest, until time.Time) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return put(v, v.tokens, token, until)
-}
-
-// put remembers one revocation. A longer one that is there stays. Guarded by
-// mu.
+// put remembers one revocation. Guarded by mu.
 func put[K comparable](v *revocations, in map[K]time.Time, key K, until time.Time) error {
 	old, known := in[key]
 	switch {
@@ -56,7 +65,7 @@ func put[K comparable](v *revocations, in map[K]time.Time, key K, until time.Tim
 	case !known && v.lenLocked() >= v.limit:
 		v.sweepLocked()
 		if v.lenLocked() >= v.limit {
-			return wire.NewError(wire.LimitExceeded, "as many revocations are remembered as may be (MAX_REVOCATIONS)")
+			return errRevocations
 		}
 	}
 	if v.lenLocked() == 0 {
@@ -65,6 +74,25 @@ func put[K comparable](v *revocations, in map[K]time.Time, key K, until time.Tim
 	in[key] = until
 	v.count.Store(int64(v.lenLocked()))
 	return nil
+}
+
+// all returns what is remembered and has not run out, in no order.
+func (v *revocations) all() []Revocation {
+	now := time.Now()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]Revocation, 0, v.lenLocked())
+	for user, until := range v.users {
+		if now.Before(until) {
+			out = append(out, Revocation{User: user, Until: until})
+		}
+	}
+	for token, until := range v.tokens {
+		if now.Before(until) {
+			out = append(out, Revocation{Token: token, Until: until})
+		}
+	}
+	return out
 }
 
 func (v *revocations) lenLocked() int { return len(v.users) + len(v.tokens) }

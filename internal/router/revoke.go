@@ -42,37 +42,81 @@ func (r *Router) endUser(userID string, c wire.Close) int {
 	return len(all)
 }
 
-// RevokeUser ends the connections of a user and refuses all the user's
-// credentials until the given time; zero: for as long as revocations are
-// remembered (REVOCATION_TTL). It returns how many connections it ended. The
-// error is LimitExceeded when no more can be remembered: the connections are
-// ended all the same.
-func (r *Router) RevokeUser(userID string, until time.Time) (int, error) {
-	if until.IsZero() {
-		until = time.Now().Add(r.cfg.Life.RevocationTTL)
+// Revocation says that a user or a token is refused until some time.
+type Revocation struct {
+	User  string      // "": the token
+	Token auth.Digest // of a token, see auth.NameOf; zero: nobody's
+	Until time.Time
+}
+
+// Valid tells whether a revocation names a user or a token.
+func (v Revocation) Valid() bool { return v.User != "" || v.Token != auth.Digest{} }
+
+// Dated gives a revocation without an end the one that it gets: for as long as
+// revocations are remembered (REVOCATION_TTL).
+func (r *Router) Dated(v Revocation) Revocation {
+	if v.Until.IsZero() {
+		v.Until = time.Now().Add(r.cfg.Life.RevocationTTL)
 	}
-	err := r.revoked.addUser(userID, until) // first: who comes in now finds it
-	n := r.endUser(userID, closeUserRevoked)
+	return v
+}
+
+// RevokeUser ends the connections of a user and refuses all the user's
+// credentials until the given time; zero: see Dated. Result and error are as
+// with Revoke.
+func (r *Router) RevokeUser(userID string, until time.Time) (int, error) {
+	return r.Revoke(Revocation{User: userID, Until: until})
+}
+
+// RevokeToken ends the connections that live by a token and refuses it, as long
+// as Dated says. Result and error are as with Revoke.
+func (r *Router) RevokeToken(token string) (int, error) {
+	return r.Revoke(Revocation{Token: auth.NameOf(token)})
+}
+
+// Revoke refuses credentials on this instance from now on and ends the
+// connections that live by them. For a token it looks at every connection. It
+// returns how many connections it ended. The error is LimitExceeded when no
+// more can be remembered: the connections are ended all the same.
+func (r *Router) Revoke(all ...Revocation) (int, error) {
+	dated := make([]Revocation, 0, len(all))
+	for _, v := range all {
+		if v.Valid() { // else it would mean everybody without a token
+			dated = append(dated, r.Dated(v))
+		}
+	}
+	err := r.revoked.add(dated) // first: who comes in now finds it
+	n := 0
+	tokens := map[auth.Digest]bool{}
+	for _, v := range dated {
+		if v.User != "" {
+			n += r.endUser(v.User, closeUserRevoked)
+		} else {
+			tokens[v.Token] = true
+		}
+	}
+	n += r.endTokens(tokens)
 	r.stats.revoked.Add(int64(n))
 	return n, err
 }
 
-// RevokeToken ends the connections that live by a token and refuses it for as
-// long as revocations are remembered (REVOCATION_TTL). It looks at every
-// connection. Result and error are as with RevokeUser.
-func (r *Router) RevokeToken(token string) (int, error) {
-	name := auth.NameOf(token)
-	err := r.revoked.addToken(name, time.Now().Add(r.cfg.Life.RevocationTTL))
+// endTokens ends the connections that live by one of some tokens.
+func (r *Router) endTokens(tokens map[auth.Digest]bool) int {
+	if len(tokens) == 0 {
+		return 0
+	}
 	n := 0
 	for _, s := range r.hub.Sessions() {
-		if id := s.Identity(); id != nil && id.Token == name {
+		if id := s.Identity(); id != nil && tokens[id.Token] {
 			s.Close(closeTokenRevoked)
 			n++
 		}
 	}
-	r.stats.revoked.Add(int64(n))
-	return n, err
+	return n
 }
+
+// Revocations returns what is refused now, in no order.
+func (r *Router) Revocations() []Revocation { return r.revoked.all() }
 
 // reject ends a session whose identity was revoked between its verification
 // and now. Who revokes looks for sessions after noting it, and who takes an

@@ -221,7 +221,7 @@ func TestAShorterRevocationDoesNotReplaceALongerOne(t *testing.T) {
 		v := newRevocations(10, w)
 		ann := &auth.Identity{UserID: "ann"}
 		for _, d := range []time.Duration{-time.Hour, time.Hour, time.Minute, -time.Hour} {
-			if err := v.addUser("ann", time.Now().Add(d)); err != nil {
+			if err := v.add([]Revocation{{User: "ann", Until: time.Now().Add(d)}}); err != nil {
 				t.Fatal(err)
 			}
 			if v.has(ann) != (d != -time.Hour || v.count.Load() == 1) {
@@ -239,6 +239,32 @@ func TestAShorterRevocationDoesNotReplaceALongerOne(t *testing.T) {
 		pass(time.Minute + tick)
 		if v.count.Load() != 0 || len(v.users) != 0 {
 			t.Error("not forgotten")
+		}
+	})
+}
+
+func TestRevocationsOfOthersAreTakenOverTogether(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, r *rig) {
+		ann, bob, zoe, guest := r.user("ann"), r.with("bob", "t1"), r.with("zoe", "t2"), r.guest()
+		hour := time.Now().Add(time.Hour)
+		n, err := r.router.Revoke(
+			Revocation{User: "ann", Until: hour}, Revocation{Token: auth.NameOf("t1"), Until: hour}, Revocation{Token: auth.NameOf("t9"), Until: hour},
+			Revocation{}, // nobody's: guests have no token either
+		)
+		if n != 2 || err != nil {
+			t.Errorf("revoked %d, %v", n, err)
+		}
+		synctest.Wait()
+		ann.ended(wire.CloseDisconnected)
+		bob.ended(wire.CloseTokenExpired)
+		zoe.alive()
+		guest.alive()
+		if got := r.router.Revocations(); len(got) != 3 {
+			t.Errorf("remembers %v", got)
+		}
+		pass(time.Hour)
+		if got := r.router.Revocations(); len(got) != 0 {
+			t.Errorf("after the hour it remembers %v", got)
 		}
 	})
 }

@@ -38,6 +38,7 @@ rooms:
   - {match: "news", join: anyone, publish: backend, history: {size: 10}}
   - {match: "wall", join: nobody, publish: anyone}
   - {match: "seen:*", join: anyone, publish: member, presence: true}
+  - {match: "kept:*", join: anyone, publish: member, presence: true, history: {size: 10}}
   - {match: "shut", join: nobody, publish: nobody}
   - {match: "deal:*", join: ask, publish: member, presence: true}
 `

@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
@@ -90,9 +91,7 @@ func (r *Router) joinRoom(s *session.Session, req *wire.Request) bool {
 	case !asks && !r.mayJoin(s, room):
 		return r.fail(s, id, errForbidden)
 	}
-	join := func() error {
-		return r.hub.Join(r.ctx, s, room, since, func(j hub.Joined) wire.Event { return joinedEvent(id, j, r.keeps(room)) })
-	}
+	join := func() error { return r.join(s, room, since, id) }
 	if asks {
 		return r.wait(s, id, func() { r.joinAsked(s, id, room, join) })
 	}
@@ -101,6 +100,13 @@ func (r *Router) joinRoom(s *session.Session, req *wire.Request) bool {
 			r.fail(s, id, err)
 		}
 	})
+}
+
+// join joins, waiting for the broker as long as the configuration allows.
+func (r *Router) join(s *session.Session, room string, since wire.Position, id []byte) error {
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.PublishWait)
+	defer cancel()
+	return r.hub.Join(ctx, s, room, since, func(j hub.Joined) wire.Event { return joinedEvent(id, j, r.keeps(room)) })
 }
 
 // leaveRoom handles "leave_room {room}".
@@ -159,7 +165,9 @@ func (r *Router) history(s *session.Session, req *wire.Request) bool {
 		return r.fail(s, id, errNoHistory)
 	}
 	return r.soon(s, id, func() {
-		page, err := r.broker.History(r.ctx, room, since, min(limit, r.cfg.HistoryLimit))
+		ctx, cancel := context.WithTimeout(r.ctx, r.cfg.PublishWait)
+		defer cancel()
+		page, err := r.broker.History(ctx, room, since, min(limit, r.cfg.HistoryLimit))
 		if err != nil {
 			r.fail(s, id, err)
 			return
@@ -191,8 +199,12 @@ func (r *Router) presence(s *session.Session, req *wire.Request) bool {
 	case rule == nil || !rule.Presence:
 		return r.fail(s, req.ID, errNoPresence)
 	}
-	s.Send(presenceEvent(req.ID, room, r.hub.Presence(room, after)))
-	return true
+	id := bytes.Clone(req.ID)
+	return r.soon(s, id, func() {
+		// An error means fewer users, of other instances; the rest is true.
+		page, _ := r.hub.PresenceEverywhere(r.ctx, room, after, hub.PresencePage)
+		s.Send(presenceEvent(id, room, page))
+	})
 }
 
 // ping handles "ping {}".

@@ -155,7 +155,7 @@ func TestWhatIsTooFarBehindIsSaid(t *testing.T) {
 // What is published while a join reads the log comes after what was missed.
 func TestReplyThenMissedThenLive(t *testing.T) {
 	inBubble(t, options{elsewhere: true}, func(t *testing.T, r *rig) {
-		a, b, c := r.member("ann", "open:a", "live:a"), r.user("bob"), r.user("cid")
+		a, b := r.member("ann", "open:a"), r.user("bob")
 		since := r.top("open:a").String()
 		a.say(publish(1, "open:a", "missed", ""))
 		release := make(chan struct{})
@@ -167,15 +167,10 @@ func TestReplyThenMissedThenLive(t *testing.T) {
 		})
 		b.say(`{"event":"join_room","id":1,"data":{"room":"open:a","since":"`+since+`"}}`, ping)
 		a.say(publish(2, "open:a", "both", "")) // will be in the page, and is held back
-		c.say(join("live:a"), ping)
-		a.say(publish(3, "live:a", "held", ""))
 		b.expect()
-		c.expect()
 		close(release)
 		synctest.Wait()
 		b.expect(`{"event":"room_joined","id":1,…`, `{"event":"missed",…`, `{"event":"both",…`, pong)
-		c.expect(`{"event":"room_joined","id":"j","data":{"room":"live:a","recovered":false}}`,
-			`{"event":"held","room":"live:a","data":{"n":3}}`, pong)
 	})
 }
 
@@ -248,7 +243,7 @@ func TestABrokerThatIsAwayIsSaid(t *testing.T) {
 // Who joins again and fails is still a member and misses nothing.
 func TestAFailedResumeChangesNothing(t *testing.T) {
 	inBubble(t, options{elsewhere: true}, func(t *testing.T, r *rig) {
-		a, b := r.member("ann", "open:a", "seen:a"), r.member("bob", "open:a", "seen:a")
+		a, b := r.member("ann", "open:a", "kept:a"), r.member("bob", "open:a", "kept:a")
 		a.expect(`{"event":"member_joined",…`)
 		release := make(chan struct{})
 		r.remote.do(func(_ context.Context, op, _ string) error {
@@ -258,7 +253,7 @@ func TestAFailedResumeChangesNothing(t *testing.T) {
 			}
 			return nil
 		})
-		for _, room := range []string{"open:a", "user:ann", "seen:a"} {
+		for _, room := range []string{"open:a", "user:ann", "kept:a"} {
 			a.say(join(room))
 		}
 		b.ask(publish(1, "open:a", "held", ""), `{"event":"published",…`, `{"event":"held",…`)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/broker"
+	"github.com/moonx-farm/ws-gateway/internal/jsonscan"
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/session"
@@ -22,7 +23,15 @@ type Upstreams interface {
 	Call(ctx context.Context, to *policy.Upstream, c Call) ([]byte, error)
 }
 
-// Call is an event of a client on its way to a service.
+// Streams add events to the streams that routes name. Safe for concurrent use.
+type Streams interface {
+	// Add puts an event into a stream and returns the id of its entry. It
+	// returns within a bounded time, and soon after ctx has ended. Errors are
+	// wire.Errors.
+	Add(ctx context.Context, to *policy.Stream, c Call) (entry string, err error)
+}
+
+// Call is an event of a client on its way to a service or into a stream.
 type Call struct {
 	Identity   *auth.Identity
 	Connection string
@@ -41,11 +50,16 @@ var (
 	errAskRoom  = wire.NewError(wire.InvalidMessage, "the event's name makes no room name")
 	errHeld     = wire.NewError(wire.Unavailable, "the gateway is draining: reconnect and try again")
 	errUpstream = wire.NewError(wire.Unavailable, "the event's service cannot be called")
+	errStream   = wire.NewError(wire.Unavailable, "the event's stream cannot be reached")
 )
 
 // UseUpstreams says who calls the services of routes. Call it before the first
 // session is opened.
 func (r *Router) UseUpstreams(u Upstreams) { r.upstreams = u }
+
+// UseStreams says who adds to the streams of routes. Call it before the first
+// session is opened.
+func (r *Router) UseStreams(s Streams) { r.streams = s }
 
 // route handles an event that the protocol does not know: the policy says
 // where it goes.
@@ -61,8 +75,8 @@ func (r *Router) route(s *session.Session, req *wire.Request) bool {
 	if err := r.maySend(s, to, room); err != nil {
 		return r.fail(s, req.ID, err)
 	}
-	if to.HTTP != nil {
-		return r.call(s, req, to.HTTP, room)
+	if to.HTTP != nil || to.Stream != nil {
+		return r.call(s, req, to, room)
 	}
 	rule := r.rule(room)
 	if rule == nil {
@@ -85,17 +99,14 @@ func (r *Router) maySend(s *session.Session, to *policy.Route, room string) erro
 	return nil
 }
 
-// call sends an event to a service. Its answer is the data of the reply, which
-// has the event's own name; without an id no reply is wanted.
-func (r *Router) call(s *session.Session, req *wire.Request, to *policy.Upstream, room string) bool {
+// call hands an event over. The answer is the data of the reply, which has the
+// event's own name; without an id no reply is wanted.
+func (r *Router) call(s *session.Session, req *wire.Request, to *policy.Route, room string) bool {
 	c := Call{
 		Identity: s.Identity(), Connection: s.ID(), Peer: s.Peer(), Event: req.Event, Room: room,
 		ID: bytes.Clone(req.ID), Data: bytes.Clone(req.Data),
 	}
-	switch {
-	case r.upstreams == nil:
-		return r.fail(s, req.ID, errUpstream)
-	case !r.calls.enter():
+	if !r.calls.enter() {
 		return r.fail(s, req.ID, errHeld)
 	}
 	if r.begin(s, func() { r.callSoon(s, to, c) }) {
@@ -107,10 +118,10 @@ func (r *Router) call(s *session.Session, req *wire.Request, to *policy.Upstream
 
 // callSoon is the part of a call that waits. The call leaves the gate with its
 // reply: who holds the gate closes connections next.
-func (r *Router) callSoon(s *session.Session, to *policy.Upstream, c Call) {
+func (r *Router) callSoon(s *session.Session, to *policy.Route, c Call) {
 	defer r.calls.leave()
 	span := r.monitor.Begin(monitor.Upstream)
-	answer, err := r.upstreams.Call(r.ctx, to, c)
+	answer, err := r.handOver(to, c)
 	span.End()
 	switch {
 	case err != nil:
@@ -118,4 +129,22 @@ func (r *Router) callSoon(s *session.Session, to *policy.Upstream, c Call) {
 	case c.ID != nil:
 		s.Send(wire.Event{Name: c.Event, ID: c.ID, Data: answer})
 	}
+}
+
+// handOver gives an event to the service or the stream of its route. The
+// answer of a stream names the entry.
+func (r *Router) handOver(to *policy.Route, c Call) ([]byte, error) {
+	switch {
+	case to.HTTP != nil && r.upstreams == nil:
+		return nil, errUpstream
+	case to.HTTP != nil:
+		return r.upstreams.Call(r.ctx, to.HTTP, c)
+	case r.streams == nil:
+		return nil, errStream
+	}
+	entry, err := r.streams.Add(r.ctx, to.Stream, c)
+	if err != nil {
+		return nil, err
+	}
+	return append(jsonscan.AppendQuoted([]byte(`{"id":`), entry), '}'), nil
 }

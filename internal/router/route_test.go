@@ -32,6 +32,8 @@ routes:
   - {match: "to.**", send: anyone, room: "{1}"}
   - {match: seen, send: authenticated, room: "user:{user}"}
   - {match: "lost", send: anyone, room: nowhere}
+  - {match: "bid:*", send: member, room: "open:{1}", stream: {name: bids}}
+  - {match: pay, stream: {name: payments, maxLength: 5}}
 `
 
 // service is an upstream: it answers what the test says.
@@ -150,6 +152,54 @@ func TestARoutePublishesInPlaceOfTheRoomsOwnRule(t *testing.T) {
 		ann.ask(`{"event":"to.*","id":10}`, failed("10", "invalid_message")) // the name of everyone
 		ann.ask(`{"event":"lost","id":11}`, failed("11", "forbidden"))
 		bob.expect()
+	})
+}
+
+// channel is a stream: it keeps what is added.
+type channel struct {
+	mu    sync.Mutex
+	got   []Call          // guarded by mu
+	to    []policy.Stream // guarded by mu
+	fault error           // guarded by mu
+}
+
+func (c *channel) Add(_ context.Context, to *policy.Stream, call Call) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fault != nil {
+		return "", c.fault
+	}
+	c.got, c.to = append(c.got, call), append(c.to, *to)
+	return fmt.Sprintf("1767225600000-%d", len(c.got)), nil
+}
+
+func TestAnEventGoesIntoItsStreamAndTheReplyNamesTheEntry(t *testing.T) {
+	inRoutedBubble(t, func(t *testing.T, r *rig, _ *service) {
+		ann, guest := r.user("ann"), r.guest()
+		ann.ask(`{"event":"pay","id":1}`, failed("1", "unavailable")) // nobody adds to streams
+		c := &channel{}
+		r.router.UseStreams(c)
+		guest.ask(`{"event":"pay","id":1}`, failed("1", "forbidden"))
+		ann.ask(`{"event":"bid:7","id":2}`, failed("2", "forbidden"))
+		ann.ask(`{"event":"pay","id":"x","data":{"n": 1.0}}`, `{"event":"pay","id":"x","data":{"id":"1767225600000-1"}}`)
+		ann.ask(`{"event":"pay"}`) // no id: no reply is wanted
+		ann.say(`{"event":"join_room","id":3,"data":{"room":"open:7"}}`)
+		ann.heard()
+		ann.ask(`{"event":"bid:7","id":4,"data":5}`, `{"event":"bid:7","id":4,"data":{"id":"1767225600000-3"}}`)
+		ann.ask(`{"event":"bid:a b","id":5}`, failed("5", "invalid_message"))
+		if len(c.got) != 3 || c.got[0].Identity.UserID != "ann" || c.got[0].Connection != ann.s.ID() || string(c.got[0].Data) != `{"n": 1.0}` ||
+			string(c.got[0].ID) != `"x"` || c.got[0].Room != "" || c.got[2].Room != "open:7" || c.got[2].Event != "bid:7" {
+			t.Errorf("added %+v", c.got)
+		}
+		if want := (policy.Stream{Name: "payments", MaxLength: 5}); len(c.to) != 3 || c.to[0] != want || c.to[2].Name != "bids" {
+			t.Errorf("added to %+v", c.to)
+		}
+		c.fault = wire.NewError(wire.Unavailable, "away")
+		ann.ask(`{"event":"pay"}`, failed("", "unavailable"))
+		if err := r.router.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ann.ask(`{"event":"pay","id":6}`, failed("6", "unavailable"))
 	})
 }
 

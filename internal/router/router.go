@@ -26,7 +26,7 @@ type Config struct {
 	Version      string
 	Heartbeat    time.Duration // told to clients as heartbeatMs
 	AuthDeadline time.Duration // for the first credential
-	PublishWait  time.Duration // how long a publish may wait for a lagging hand-off
+	PublishWait  time.Duration // how long a publish or a join may wait for the broker
 	HistoryLimit int           // most publications in one history reply
 	HistoryBytes int           // most bytes of them, about
 	Life         LifeConfig    // of identities and grants
@@ -73,6 +73,7 @@ type Router struct {
 	cancel   context.CancelFunc
 
 	upstreams  Upstreams        // set before the first session; nil without any
+	streams    Streams          // set before the first session; nil without any
 	watcher    Watcher          // set before the first session; nil without one
 	authorizer auth.Authorizer  // set before the first session; nil without one
 	monitor    *monitor.Monitor // set before the first session; nil without one

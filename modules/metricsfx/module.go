@@ -10,6 +10,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
+	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker"
 	"github.com/moonx-farm/ws-gateway/internal/cluster"
@@ -20,6 +21,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/metrics"
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
+	"github.com/moonx-farm/ws-gateway/internal/presence"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
@@ -40,9 +42,13 @@ type sources struct {
 	Transport *ws.Server
 	Hub       *hub.Hub
 	Router    *router.Router
-	Broker    *membroker.Broker   `optional:"true"`
-	Redis     *redisconn.Manager  `optional:"true"`
-	Shared    *redisbroker.Broker `optional:"true"`
+	Broker    *membroker.Broker    `optional:"true"`
+	Redis     *redisconn.Manager   `optional:"true"`
+	Shared    *redisbroker.Broker  `optional:"true"`
+	Revoked   *cluster.Revocations `optional:"true"`
+	Directory *presence.Directory  `optional:"true"`
+	Commands  *streams.Commands    `optional:"true"`
+	Streams   *streams.Sender      `optional:"true"`
 	Registry  *cluster.Registry
 	Bus       *cluster.Bus
 	Balancer  *cluster.Balancer
@@ -68,6 +74,9 @@ func register(s sources) *metrics.Registry {
 	} else {
 		r.Redis(s.Redis.Stats)
 		r.RedisBroker(s.Shared.Stats)
+		r.Revocations(s.Revoked.Stats)
+		r.Presence(s.Directory.Stats)
+		r.Streams(s.Commands.Stats, s.Streams.Stats)
 	}
 	r.Cluster(s.Registry.Stats, s.Bus.Stats, s.Balancer.Status)
 	r.API(s.API.Stats)

@@ -26,6 +26,7 @@ type others struct {
 	fx.In
 
 	Upstreams  router.Upstreams
+	Streams    router.Streams `optional:"true"`
 	Watcher    router.Watcher
 	Authorizer auth.Authorizer // nil where nobody can be asked
 	Monitor    *monitor.Monitor
@@ -38,6 +39,9 @@ func route(lc fx.Lifecycle, cfg router.Config, h *hub.Hub, b broker.Broker, v au
 	r.UseUpstreams(others.Upstreams)
 	r.UseWatcher(others.Watcher)
 	r.UseMonitor(others.Monitor)
+	if others.Streams != nil {
+		r.UseStreams(others.Streams)
+	}
 	if others.Authorizer != nil {
 		r.UseAuthorizer(others.Authorizer)
 	}

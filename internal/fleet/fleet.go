@@ -1,0 +1,75 @@
+package fleet
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/moonx-farm/ws-gateway/internal/cluster"
+	"github.com/moonx-farm/ws-gateway/internal/fault"
+	"github.com/moonx-farm/ws-gateway/internal/hub"
+	"github.com/moonx-farm/ws-gateway/internal/router"
+)
+
+// Parts are what a Fleet works with. It owns none of them.
+type Parts struct {
+	Instance   string // this instance's name
+	Router     *router.Router
+	Hub        *hub.Hub
+	View       View
+	Drainer    Drainer
+	Rebalancer Rebalancer
+	// Bus, Directory and Ledger are nil where there are no other instances.
+	Bus       Bus
+	Directory Directory
+	Ledger    Ledger
+	Log       *zap.Logger
+}
+
+// Fleet acts on all instances as if they were one. Make it with New. Safe for
+// concurrent use.
+type Fleet struct {
+	// Immutable after New.
+	parts  Parts
+	faults *fault.Reporter
+}
+
+// New makes a fleet. Other instances may ask this one from now on.
+func New(parts Parts) *Fleet {
+	f := &Fleet{parts: parts, faults: fault.NewReporter(parts.Log)}
+	if parts.Bus != nil {
+		serve(f, kindSend, f.send)
+		serve(f, kindSubscribe, f.subscribe)
+		serve(f, kindUnsubscribe, f.unsubscribe)
+		serve(f, kindDisconnect, f.disconnect)
+		serve(f, kindRevoke, f.revoke)
+		serve(f, kindConnection, f.connection)
+		serve(f, kindConnections, f.connections)
+		serve(f, kindMembers, f.members)
+		serve(f, kindRebalance, f.rebalance)
+		serve(f, kindDrain, f.drain)
+	}
+	return f
+}
+
+// Bus asks the other instances.
+type Bus interface {
+	// Ask returns the answers of those that answered in time, and who did not.
+	Ask(ctx context.Context, kind string, payload []byte) (cluster.Answers, error)
+	// Handle says how this instance answers questions of a kind. It is called
+	// before questions come.
+	Handle(kind string, h cluster.Handler)
+}
+
+var _ Bus = (*cluster.Bus)(nil)
+
+// View tells which instances there are.
+type View interface {
+	// View lists the instances that live, this one too, in the order of their
+	// names.
+	View() []cluster.Instance
+	// Others lists those but this one, in no order.
+	Others() []cluster.Instance
+}
+
+var _ View = (*cluster.Registry)(nil)
