@@ -80,6 +80,9 @@ func (b *batch) toRoom(r *room) {
 			n += b.sift(st)
 		default:
 			n += len(b.pubs)
+			if st.quiet {
+				st.quiet = false
+			}
 			st.sess.SendFrames(b.frames(st.sess.Codec()))
 		}
 	}
@@ -125,6 +128,7 @@ func (b *batch) sift(st *seat) int {
 			acknowledge(st.sess, p)
 		}
 		if st.wants(p) && !p.Spares(st.sess.ID()) {
+			st.quiet = false
 			st.sess.SendFrames(frames[i : i+1])
 			n++
 		}
@@ -185,10 +189,24 @@ func (h *Hub) Gap(name string, g wire.Gap) {
 		case st.joining != nil:
 			st.joining.held, st.joining.restart = nil, true
 		case st.misses(g, present):
-			st.epoch, st.from = g.Top.Epoch, g.Top.Offset
-			st.sess.Send(gapEvent(name, g))
+			own := g
+			own.From = st.reached(g.From)
+			st.epoch, st.from, st.quiet = g.Top.Epoch, g.Top.Offset, true
+			st.sess.Send(gapEvent(name, own))
 		}
 	}
+}
+
+// reached is how far a member had got before a hole: as far as the broker had
+// delivered, unless the member has joined since, with what was in the log.
+func (s *seat) reached(delivered uint64) uint64 {
+	switch {
+	case s.quiet && s.epoch != 0:
+		return s.from
+	case delivered == 0:
+		return 0 // not known
+	}
+	return max(delivered, s.from)
 }
 
 // epoch is the room's present epoch, 0 if that cannot be found out. A member

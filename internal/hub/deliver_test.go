@@ -152,6 +152,8 @@ func TestGaps(t *testing.T) {
 	}{
 		"another epoch":                      {gap("epoch_changed", 5, 2, 0), pub("quiet", 2, 1), []string{said("epoch_changed", 5, 2, 0), "e 2.1"}},
 		"another epoch, what came before it": {gap("history_lost", 5, 2, 0), pub("quiet", 1, 6), []string{said("history_lost", 5, 2, 0)}},
+		"one behind which the member joined": {gap("epoch_changed", 7, 2, 0), nil, []string{said("epoch_changed", 5, 2, 0)}},
+		"one before which the member joined": {gap("epoch_changed", 3, 2, 0), nil, []string{said("epoch_changed", 5, 2, 0)}},
 		"a hole ahead":                       {gap("overflow", 5, 1, 9), pub("quiet", 1, 10), []string{said("overflow", 5, 1, 9), "e 1.10"}},
 		"a hole ahead, late entries of it":   {gap("overflow", 5, 1, 9), pub("quiet", 1, 8), []string{said("overflow", 5, 1, 9)}},
 		"a hole behind the join":             {gap("overflow", 2, 1, 5), pub("quiet", 1, 6), []string{"e 1.6"}},
@@ -171,7 +173,9 @@ func TestGaps(t *testing.T) {
 			}
 			r.hub.Gap("nobody's", c.gap)
 			r.hub.Gap("quiet", c.gap)
-			r.deliver(c.next)
+			if c.next != nil {
+				r.deliver(c.next)
+			}
 			a.expect(c.want...)
 			if st := r.hub.Stats(); st.Gaps != 1 {
 				t.Errorf("%+v", st)

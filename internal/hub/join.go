@@ -178,7 +178,7 @@ func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined
 	}
 	entered, slow := st.entered, h.slow(r.name)
 	frames := make([]*wire.Frame, 0, 1+len(page.Publications)+len(j.held))
-	st.joining, st.entered, st.epoch, st.from = nil, true, out.top.Epoch, out.top.Offset
+	st.joining, st.entered, st.epoch, st.from, st.quiet = nil, true, out.top.Epoch, out.top.Offset, len(j.held) == 0
 	if h.presence(r.name) {
 		out.Members = membersLocked(r, out.elsewhere, j.news)
 	}

@@ -34,6 +34,7 @@ type seat struct {
 	origin  bool   // published something of the batch under delivery, or is left out
 	epoch   uint64 // of the position the member has, 0 when it has none
 	from    uint64 // what the member has: nothing up to it is delivered again
+	quiet   bool   // nothing was delivered since it had that position
 	joining *joining
 	user    string // as the fleet was told, "" when it was not
 }
