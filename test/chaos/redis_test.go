@@ -144,6 +144,11 @@ func entries(stream []redis.XMessage) ([]check.Entry, error) {
 func (p *pair) flush(ctx context.Context, h *check.History) error {
 	start := h.Now()
 	before, err := p.logs(ctx, p.now(), true)
+	// One that was restarted a moment ago may still be loading: nothing was done.
+	for late := time.Now().Add(5 * time.Second); err != nil && redis.HasErrorPrefix(err, "EXECABORT") && time.Now().Before(late); {
+		sleep(ctx, 50*time.Millisecond)
+		before, err = p.logs(ctx, p.now(), true)
+	}
 	if err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
