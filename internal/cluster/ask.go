@@ -60,7 +60,7 @@ type Answers struct {
 	// among them, or not.
 	Replies []Reply
 	// Missing names, by INSTANCE_ID, the instances that live as far as is
-	// known, and have not answered in time.
+	// known, or may live still, and have not answered in time.
 	Missing []string
 }
 
@@ -81,7 +81,7 @@ func (b *Bus) Ask(ctx context.Context, kind string, payload []byte) (Answers, er
 	case len(payload) > maxPayload:
 		return Answers{}, errQuestionSize
 	}
-	others := b.registry.Others()
+	others := append(b.registry.Others(), b.registry.Unheard()...)
 	id, replies, ok := b.open(len(others))
 	if !ok {
 		return Answers{Missing: names(others)}, errBusy
@@ -168,7 +168,8 @@ func (b *Bus) collect(ctx context.Context, others []Instance, message []byte, re
 		}
 	}
 	maps.DeleteFunc(waiting, func(incarnation string, _ Instance) bool {
-		return !b.registry.Live(incarnation) // it has left meanwhile
+		_, known := b.registry.Find(incarnation)
+		return !known // it has left meanwhile
 	})
 	b.stats.missing.Add(int64(len(waiting)))
 	return Answers{slices.Collect(maps.Values(heard)), names(slices.Collect(maps.Values(waiting)))}

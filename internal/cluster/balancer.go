@@ -73,9 +73,14 @@ func (b *Balancer) Status() RebalanceStatus {
 	return b.status
 }
 
-// step looks once, and hands off what is due until the next look.
+// step looks once, and hands off what is due until the next look. Not while Redis
+// is away: clients find their rooms nowhere then, and what is known of the
+// others is old.
 func (b *Balancer) step(ctx context.Context) {
 	b.forget()
+	if !b.registry.heard.Load() {
+		return
+	}
 	was := b.control.active()
 	n := b.control.next(b.registry.Self(), b.registry.View(), time.Now(), b.every)
 	if b.control.active() != was {
@@ -126,6 +131,7 @@ func (b *Balancer) forget() {
 type control struct {
 	cfg RebalanceConfig
 
+	lately    [2]int    // connections at the last looks
 	looks     int       // at which there was too much, in a row
 	remaining int       // of a round under way
 	credit    float64   // part of a connection that the rate allows still
@@ -142,6 +148,7 @@ func (c *control) active() bool { return c.remaining > 0 }
 // follows after a time. A round has a size that is fixed as it begins, for then
 // nobody is on the way; later looks can only make it smaller.
 func (c *control) next(self Instance, all []Instance, now time.Time, every time.Duration) int {
+	self.Connections = c.settled(self.Connections)
 	if now.Before(c.until) {
 		return 0
 	}
@@ -165,6 +172,19 @@ func (c *control) next(self Instance, all []Instance, now time.Time, every time.
 		c.rest(now.Add(every))
 	}
 	return due
+}
+
+// settled is how many connections count before a round: no more than at the last
+// looks. What the others tell is up to two heartbeats old. Where clients come to
+// all instances, as after an outage, each would take itself for the one that
+// carries too much if it counted its own of this moment.
+func (c *control) settled(connections int) int {
+	least := min(connections, c.lately[0], c.lately[1])
+	c.lately = [2]int{c.lately[1], connections}
+	if c.active() {
+		return connections
+	}
+	return least
 }
 
 // allowed is how many the rate allows until the next look.

@@ -58,6 +58,7 @@ func (r *Registry) beat(ctx context.Context, p *pulse) time.Duration {
 	self := r.Self()
 	r.stats.beats.Add(1)
 	answer, bad, err := r.redis.beat(within, self)
+	r.heard.Store(err == nil)
 	if err != nil {
 		r.failed(ctx, p, err)
 		return jitter(min(every, retryPause))

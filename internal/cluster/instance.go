@@ -27,6 +27,9 @@ type Instance struct {
 	// advertises none: wss://host, without a slash at its end.
 	URL     string `json:"url,omitempty"`
 	Address string `json:"address,omitempty"` // host:port it listens on
+	// Peer is the base that other instances reach its admin port under, "" when
+	// it is not known: http://10.0.0.5:9007, without a slash at its end.
+	Peer    string `json:"peer,omitempty"`
 	Zone    string `json:"zone,omitempty"`
 	Version string `json:"version,omitempty"`
 

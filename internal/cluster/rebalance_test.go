@@ -69,6 +69,7 @@ type simulated struct {
 	nodes    []*simNode
 	coming   []arrival
 	directed bool // clients are told a URL; else chance decides
+	filling  int  // clients that come to each instance in a tick
 	bySecond map[int]int
 	moves    int
 }
@@ -130,6 +131,7 @@ func (s *simulated) run(d time.Duration) {
 			return true
 		})
 		for i, n := range s.nodes {
+			n.actual += s.filling
 			if n.phase -= simTick; n.phase <= 0 { // a heartbeat, and a look
 				n.phase += s.every
 				n.inst.Connections, n.inst.Leaving = n.actual, n.leaving(s.now, s.every)
@@ -242,6 +244,23 @@ func TestASimulatedFleetLevelsAndStaysAtRest(t *testing.T) {
 	}
 }
 
+func TestAFleetThatFillsUpEvenlyHandsNobodyOff(t *testing.T) {
+	t.Parallel()
+	cfg := RebalanceConfig{Enabled: true, Threshold: 0.15, Rate: 50, Min: 100, Settle: 10 * time.Second}
+	for seed := range uint64(20) {
+		s := &simulated{rng: rand.New(rand.NewPCG(seed, 1)), cfg: cfg, every: 2500 * time.Millisecond, now: time.Unix(1000, 0), bySecond: map[int]int{}}
+		for range 3 {
+			s.add(0)
+		}
+		s.filling = 30 // as when all clients of a fleet come back
+		s.run(20 * time.Second)
+		s.filling = 0
+		if s.run(time.Minute); s.moves != 0 {
+			t.Errorf("seed %d: %d connections were told to go", seed, s.moves)
+		}
+	}
+}
+
 func TestARoundBeginsAtTheSecondLookAndIsFollowedByARest(t *testing.T) {
 	cfg := RebalanceConfig{Enabled: true, Threshold: 0.15, Rate: 100, Min: 100, Settle: 10 * time.Second}
 	c := control{cfg: cfg}
@@ -255,7 +274,8 @@ func TestARoundBeginsAtTheSecondLookAndIsFollowedByARest(t *testing.T) {
 		self, all := fleet(n)
 		return c.next(self, all, now, time.Second)
 	}
-	if look(1600) != 0 || look(1000) != 0 || look(1600) != 0 {
+	// What has come just now does not count: the others have not told of theirs.
+	if look(1000) != 0 || look(1600) != 0 || look(1600) != 0 || look(1600) != 0 {
 		t.Fatal("handed off at the first look")
 	}
 	for n, want := range []int{100, 100, 35} { // 300 less 5 percent of 1300
@@ -281,9 +301,9 @@ func TestASmallRateIsKept(t *testing.T) {
 	c := control{cfg: RebalanceConfig{Enabled: true, Threshold: 0.15, Rate: 1, Min: 100}}
 	self := Instance{State: Ready, Connections: 1000, Capacity: 10_000}
 	sum := 0
-	for n := range 42 {
+	for n := range 44 {
 		sum += c.next(self, []Instance{self, {State: Ready, Capacity: 10_000}}, time.Unix(0, 0), 250*time.Millisecond)
-		if n == 0 && c.active() {
+		if n <= 2 && c.active() { // two looks until they count
 			t.Error("begun at the first look")
 		}
 	}
@@ -315,6 +335,7 @@ func TestABalancerHandsOffAtItsRate(t *testing.T) {
 		}
 		b.Run(t.Context()) // returns at once
 		b.status.Enabled = true
+		r.heard.Store(true)
 		other(500)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

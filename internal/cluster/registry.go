@@ -25,6 +25,7 @@ type Registry struct {
 
 	// Immutable after Start.
 	load      func() Load
+	peer      func() string
 	keepers   []func(ctx context.Context) error
 	gone      []func(ctx context.Context, incarnation string)
 	changed   []func(view []Instance)
@@ -35,6 +36,7 @@ type Registry struct {
 	keep    chan struct{} // one wish for the keepers to be called
 	leaving atomic.Int64  // handed off a moment ago, see Instance.Leaving
 	beaten  atomic.Int64  // time of the last heartbeat, in ns since 1970; 0: there was none
+	heard   atomic.Bool   // Redis has taken it
 	view    atomic.Pointer[view]
 	stats   counters
 
@@ -57,7 +59,7 @@ func New(cfg Config, m *redisconn.Manager, log *zap.Logger) (*Registry, error) {
 	}
 	r := &Registry{
 		cfg: cfg, incarnation: newIncarnation(), url: base, started: time.Now(), log: log,
-		load: func() Load { return Load{} }, cpu: newCPUMeter(),
+		load: func() Load { return Load{} }, peer: func() string { return "" }, cpu: newCPUMeter(),
 		wake: make(chan struct{}, 1), keep: make(chan struct{}, 1),
 	}
 	r.events.wake = make(chan struct{}, 1)
@@ -83,6 +85,11 @@ func (w watcher) TopologyChanged() { w.r.Beat() }
 // UseLoad says where the registry learns what this instance carries. Call it
 // before Start. f is called at each heartbeat and each View: it must be quick.
 func (r *Registry) UseLoad(f func() Load) { r.load = f }
+
+// UsePeer says where the registry learns what other instances reach this one's
+// admin port under, see Instance.Peer. Call it before Start. f is called as
+// UseLoad's is.
+func (r *Registry) UsePeer(f func() string) { r.peer = f }
 
 // AddKeeper has f called after each heartbeat that Redis has taken, about four
 // times in INSTANCE_TTL, so that it prolongs the life of what this instance
@@ -157,7 +164,7 @@ func (r *Registry) Self() Instance {
 		heartbeat = time.Unix(0, ns)
 	}
 	return Instance{
-		ID: r.cfg.ID, Incarnation: r.incarnation, URL: r.url, Address: r.cfg.Address, Zone: r.cfg.Zone, Version: r.cfg.Version,
+		ID: r.cfg.ID, Incarnation: r.incarnation, URL: r.url, Address: r.cfg.Address, Peer: r.peer(), Zone: r.cfg.Zone, Version: r.cfg.Version,
 		State: load.state(), Connections: load.Connections, Capacity: load.Capacity, Leaving: int(r.leaving.Load()),
 		CPU: r.cpu.read(), Memory: load.Memory, MemoryLimit: load.MemoryLimit,
 		Started: r.started, Heartbeat: heartbeat,
@@ -175,6 +182,19 @@ func (r *Registry) View() []Instance {
 
 // Others is View without this instance.
 func (r *Registry) Others() []Instance { return r.view.Load().living(time.Now()) }
+
+// Unheard lists instances whose time is over and that are not known to have
+// gone, in no order: while Redis is away, and until everybody has found it
+// again, they may well live.
+func (r *Registry) Unheard() []Instance { return r.view.Load().unheard(time.Now()) }
+
+// Find returns another instance as it last told of itself. One whose time is
+// over is found too until it is known to have gone: while Redis is away it may
+// well live.
+func (r *Registry) Find(incarnation string) (Instance, bool) {
+	p, ok := r.view.Load().peers[incarnation]
+	return p.Instance, ok
+}
 
 // Live tells whether an incarnation lives as far as is known: this one always,
 // and one that has just come not before the next heartbeat.

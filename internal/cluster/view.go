@@ -29,6 +29,17 @@ func (v *view) living(now time.Time) []Instance {
 	return all
 }
 
+// unheard lists the others, in no order.
+func (v *view) unheard(now time.Time) []Instance {
+	var all []Instance
+	for _, p := range v.peers {
+		if !p.until.After(now) {
+			all = append(all, p.Instance)
+		}
+	}
+	return all
+}
+
 func (v *view) lives(incarnation string, now time.Time) bool {
 	p, ok := v.peers[incarnation]
 	return ok && p.until.After(now)

@@ -41,10 +41,10 @@ func (f *Fleet) Disconnect(ctx context.Context, to router.Target) (Reached, erro
 func (f *Fleet) act(ctx context.Context, kind string, do answerer[act, outcome], a act) (Reached, error) {
 	own := do(ctx, a)
 	if own.Fault != nil && own.Fault.Code == wire.InvalidMessage || a.Connection != "" && !own.Absent {
-		return together([]outcome{own}, nil)
+		return together([]outcome{own}, nil, nil)
 	}
 	h := askOthers[outcome](ctx, f, kind, a)
-	return together(append(h.answers, own), h.missing)
+	return together(append(h.answers, own), h.missing, h.err)
 }
 
 func (f *Fleet) subscribe(ctx context.Context, a act) outcome {
@@ -94,7 +94,7 @@ func (f *Fleet) SendConnection(ctx context.Context, id string, o router.Outgoing
 	if wire.IsCode(h.err, wire.TooLarge) {
 		return h.err
 	}
-	_, err := together(h.answers, h.missing)
+	_, err := together(h.answers, h.missing, h.err)
 	return err
 }
 

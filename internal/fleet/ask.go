@@ -132,11 +132,14 @@ type Reached struct {
 // answer.
 var errMissing = wire.NewError(wire.Unavailable, "not all instances have answered, and the connection is on none of the others: try again")
 
-// together puts the outcomes of all instances together. The error is
-// router.ErrNoConnection, Unavailable, or that of the instances when none has
-// reached anything.
-func together(outcomes []outcome, missing []string) (Reached, error) {
+// together puts the outcomes of all instances together, where fault is why the
+// others could not be asked. The error is router.ErrNoConnection, Unavailable, or
+// that of the instances, or fault, when none has reached anything.
+func together(outcomes []outcome, missing []string, fault error) (Reached, error) {
 	r := Reached{Missing: missing}
+	if len(missing) == 0 {
+		r.Fault = fault // else it is said by naming them
+	}
 	absent := 0
 	for _, o := range outcomes {
 		r.Connections += o.Connections
@@ -148,12 +151,21 @@ func together(outcomes []outcome, missing []string) (Reached, error) {
 		}
 	}
 	switch {
-	case absent == len(outcomes) && len(missing) > 0:
-		return Reached{}, errMissing
 	case absent == len(outcomes):
-		return Reached{}, router.ErrNoConnection
+		return Reached{}, errAbsent(missing, fault)
 	case r.Connections == 0 && r.Fault != nil:
 		return Reached{}, r.Fault
 	}
 	return r, nil
+}
+
+// errAbsent is what is told of a connection that none has of those that answered.
+func errAbsent(missing []string, fault error) error {
+	switch {
+	case len(missing) > 0:
+		return errMissing
+	case fault != nil:
+		return fault
+	}
+	return router.ErrNoConnection
 }

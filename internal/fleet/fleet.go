@@ -70,6 +70,9 @@ type View interface {
 	View() []cluster.Instance
 	// Others lists those but this one, in no order.
 	Others() []cluster.Instance
+	// Unheard lists others, not heard of for long, that are not known to have
+	// gone.
+	Unheard() []cluster.Instance
 }
 
 var _ View = (*cluster.Registry)(nil)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 )
 
@@ -58,10 +57,7 @@ func (f *Fleet) Connection(ctx context.Context, id string) (Connection, error) {
 			return *other.Connection, nil
 		}
 	}
-	if len(h.missing) > 0 {
-		return Connection{}, errMissing
-	}
-	return Connection{}, router.ErrNoConnection
+	return Connection{}, errAbsent(h.missing, h.err)
 }
 
 func (f *Fleet) connection(_ context.Context, q lookup) found {

@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"sync"
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
@@ -41,20 +43,22 @@ func (f *Fleet) RevokeToken(ctx context.Context, token string) (Reached, error) 
 func (f *Fleet) revokeEverywhere(ctx context.Context, v router.Revocation) (Reached, error) {
 	v = f.parts.Router.Dated(v)
 	n, err := f.parts.Router.Revoke(v)
+	// At the same time: the others do not wait for a ledger that is slow.
+	var recorded error
+	var recording sync.WaitGroup
 	if f.parts.Ledger != nil {
-		if fault := f.parts.Ledger.Record(ctx, v); err == nil {
-			err = fault
-		}
+		recording.Go(func() { recorded = f.parts.Ledger.Record(ctx, v) })
 	}
 	q := revocation{User: v.User, Until: v.Until.UnixMilli()}
 	if v.User == "" {
 		q.Token = hex.EncodeToString(v.Token[:])
 	}
 	h := askOthers[outcome](ctx, f, kindRevoke, q)
-	if err != nil {
+	recording.Wait()
+	if err = cmp.Or(err, recorded); err != nil {
 		return Reached{}, err
 	}
-	return together(append(h.answers, outcome{Connections: n}), h.missing)
+	return together(append(h.answers, outcome{Connections: n}), h.missing, h.err)
 }
 
 // revoke does what another instance was asked to.

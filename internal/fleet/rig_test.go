@@ -59,8 +59,9 @@ type instance struct {
 	draining bool // written by Drain before it answers
 	status   cluster.RebalanceStatus
 	written  []router.Revocation
-	full     error // of the ledger
-	blind    error // of the directory
+	full     error  // of the ledger
+	slow     func() // what the ledger waits for; nil: nothing
+	blind    error  // of the directory
 }
 
 // quick is a pacer that never waits.
@@ -148,6 +149,9 @@ func (i *instance) Others() []cluster.Instance {
 	return slices.DeleteFunc(i.View(), func(one cluster.Instance) bool { return one.ID == i.name })
 }
 
+// Unheard implements fleet.View.
+func (i *instance) Unheard() []cluster.Instance { return nil }
+
 func (i *instance) BeginDrain() bool {
 	was := i.draining
 	i.draining = true
@@ -157,6 +161,9 @@ func (i *instance) BeginDrain() bool {
 func (i *instance) Status() cluster.RebalanceStatus { return i.status }
 
 func (i *instance) Record(_ context.Context, v router.Revocation) error {
+	if i.slow != nil {
+		i.slow()
+	}
 	i.written = append(i.written, v)
 	return i.full
 }

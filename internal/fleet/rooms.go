@@ -132,14 +132,17 @@ func (f *Fleet) Census(ctx context.Context) Census {
 	return sum
 }
 
-// unless names the other instances when they could not be read of.
+// unless names the other instances when they could not be read of, and those of
+// which nothing is read as it is not known whether they live.
 func (f *Fleet) unless(err error) []string {
-	if err == nil {
-		return nil
+	missing := f.parts.View.Unheard()
+	if err != nil {
+		missing = append(missing, f.parts.View.Others()...)
 	}
 	var names []string
-	for _, i := range f.parts.View.Others() {
+	for _, i := range missing {
 		names = append(names, i.ID)
 	}
+	slices.Sort(names)
 	return names
 }

@@ -36,10 +36,11 @@
 //
 // # Locks
 //
-// Order: gate (first member and last member of a room: the broker's Subscribe
-// and Unsubscribe, in one order per room), then either roomShard.mu (which
+// Order: room.gate (first member and last member of a room: the broker's
+// Subscribe and Unsubscribe, in one order per room), then either roomShard.mu (which
 // rooms exist), or room.mu (members), then sessionShard.mu (which sessions
 // exist), Session's lock, Conn's lock. The Fleet is told with room.mu held, and
 // calls the hub with none of its own. No lock is held while the hub waits for
-// the pacer, and only a gate while it waits for the broker.
+// the pacer, and only a room's gate, which nobody waits for to leave that room,
+// while it waits for the broker.
 package hub

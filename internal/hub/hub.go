@@ -14,10 +14,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
-const (
-	shardCount = 64
-	gateCount  = 256
-)
+const shardCount = 64
 
 // Config holds the bounds of the hub.
 type Config struct {
@@ -54,7 +51,6 @@ type Hub struct {
 	fleet   Fleet            // set before the first session; nil on a single instance
 	monitor *monitor.Monitor // set before the first session; nil without one
 
-	gates    [gateCount]sync.Mutex
 	rooms    [shardCount]roomShard
 	sessions [shardCount]sessionShard
 

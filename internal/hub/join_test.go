@@ -41,6 +41,38 @@ func TestTheFirstMemberSubscribesAndTheLastUnsubscribes(t *testing.T) {
 	}
 }
 
+func TestWhoLeavesDoesNotWaitForOthersWhoComeToARoom(t *testing.T) {
+	r := startWith(t, Config{MaxRooms: 1000, CatchUpBytes: 1000})
+	defer r.stop()
+	a, b := r.user("ann"), r.user("bob")
+	for n := range 300 {
+		a.join(fmt.Sprint("a", n), wire.Position{})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var coming, waiting sync.WaitGroup
+	coming.Add(300)
+	r.broker.subscribe = func(ctx context.Context, _ string) error {
+		coming.Done()
+		<-ctx.Done() // as while Redis hangs
+		return errAway
+	}
+	for n := range 300 {
+		waiting.Go(func() {
+			if err := r.hub.Join(ctx, b.s, fmt.Sprint("b", n), wire.Position{}, reply); !errors.Is(err, errAway) {
+				t.Errorf("join: %v", err)
+			}
+		})
+	}
+	coming.Wait() // all at once, each for its own room
+	a.gone()
+	r.broker.balanced()
+	cancel()
+	waiting.Wait()
+	b.gone()
+	r.empty()
+}
+
 func TestAFailedSubscriptionLeavesNothing(t *testing.T) {
 	r := start(t)
 	defer r.stop()

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 
 	"github.com/moonx-farm/ws-gateway/internal/policy"
@@ -14,13 +13,17 @@ import (
 // join's beginning to the last leave's end.
 type room struct {
 	name string
-	refs int // guarded by the shard's mu: seats, taken or about to be
+	refs int32 // guarded by the shard's mu: seats, taken or about to be
+	live bool  // guarded by the shard's mu: subscribed
+
+	// gate is held to subscribe, or to unsubscribe. Nobody waits for it who
+	// leaves a room that is live, however long another room's takes.
+	gate sync.Mutex
 
 	mu      sync.Mutex
 	members []*seat           // guarded by mu
 	graces  map[string]*grace // guarded by mu: users who left a moment ago
 	users   map[string]int    // guarded by mu: seats by user, kept for the fleet alone
-	live    bool              // guarded by the shard's mu: subscribed
 }
 
 // seat is a session's place in a room.
@@ -56,17 +59,6 @@ type joining struct {
 func (h *Hub) enter(ctx context.Context, name string) (*room, error) {
 	sh := &h.rooms[h.shard(name)]
 	sh.mu.Lock()
-	if r := sh.byName[name]; r != nil && r.live {
-		r.refs++
-		sh.mu.Unlock()
-		return r, nil
-	}
-	sh.mu.Unlock()
-
-	gate := h.gate(name)
-	gate.Lock()
-	defer gate.Unlock()
-	sh.mu.Lock()
 	r := sh.byName[name]
 	if r == nil {
 		if !h.countRoom(name) {
@@ -82,8 +74,14 @@ func (h *Hub) enter(ctx context.Context, name string) (*room, error) {
 	if live {
 		return r, nil
 	}
+
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	if sh.live(r) {
+		return r, nil // by another's doing
+	}
 	if err := h.broker.Subscribe(ctx, name); err != nil {
-		h.dropLocked(sh, r)
+		h.drop(sh, r)
 		return nil, err
 	}
 	sh.mu.Lock()
@@ -92,7 +90,13 @@ func (h *Hub) enter(ctx context.Context, name string) (*room, error) {
 	return r, nil
 }
 
-// exit gives a seat of the room back.
+func (sh *roomShard) live(r *room) bool {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return r.live
+}
+
+// exit gives a seat of a live room back.
 func (h *Hub) exit(r *room) {
 	sh := &h.rooms[h.shard(r.name)]
 	sh.mu.Lock()
@@ -102,33 +106,36 @@ func (h *Hub) exit(r *room) {
 		return
 	}
 	sh.mu.Unlock()
-	gate := h.gate(r.name)
-	gate.Lock()
-	defer gate.Unlock()
-	if h.dropLocked(sh, r) {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	if sh.ends(r) {
 		// Nobody listens any more: an error changes nothing.
 		_ = h.broker.Unsubscribe(h.ctx, r.name)
 	}
+	h.drop(sh, r)
 }
 
-// dropLocked gives a seat back and forgets the room with its last one; it
-// reports whether that was subscribed. The gate is held.
-func (h *Hub) dropLocked(sh *roomShard, r *room) (subscribed bool) {
+// ends ends a room's subscription if its last seat is about to be given back:
+// whoever comes from now on waits at the gate and subscribes anew.
+func (sh *roomShard) ends(r *room) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if r.refs--; r.refs > 0 {
+	if r.refs > 1 {
 		return false
 	}
-	if sh.byName[r.name] == r {
+	r.live = false
+	return true
+}
+
+// drop gives a seat back and forgets the room with its last one. The gate is
+// held.
+func (h *Hub) drop(sh *roomShard, r *room) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if r.refs--; r.refs == 0 {
 		delete(sh.byName, r.name)
 		h.discountRoom(r.name)
 	}
-	subscribed, r.live = r.live, false
-	return subscribed
-}
-
-func (h *Hub) gate(name string) *sync.Mutex {
-	return &h.gates[maphash.String(h.seed, name)/shardCount%gateCount]
 }
 
 // sit adds a member. Guarded by room.mu.

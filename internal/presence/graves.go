@@ -119,6 +119,9 @@ func (d *Directory) dig(one grave) {
 // the first to try. It returns how long to wait before: users of one that was
 // there a moment ago may be on their way to another.
 func (d *Directory) bury(ctx context.Context, one *grave) (wait time.Duration, err error) {
+	if slices.Contains(d.view.Others(), one.inc) {
+		return 0, nil // it was only silent for a while
+	}
 	if !one.known {
 		ago, err := d.lastKept(ctx, one.inc)
 		if one.known = err == nil; err != nil || ago < hub.PresenceGrace {

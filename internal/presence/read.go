@@ -71,6 +71,18 @@ func (r *reads) take() []*reading {
 	return out
 }
 
+// giveUp ends the readings that wait: Redis has just answered none, and they
+// would wait for it one after the other.
+func (r *reads) giveUp(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.waiting {
+		w.err = fmt.Errorf("read presence: %w", err)
+		close(w.done)
+	}
+	r.waiting = nil
+}
+
 // Elsewhere implements hub.Fleet. Users here in their grace are among those
 // elsewhere: the others list them still.
 func (d *Directory) Elsewhere(ctx context.Context, room, after string, limit int) (hub.Elsewhere, error) {
@@ -152,7 +164,10 @@ func (d *Directory) readPages(list []*reading) {
 		}
 	}
 	if pipe.Len() > 0 {
-		_, _ = pipe.Exec(ctx) // each command has its own error
+		cmds, err := pipe.Exec(ctx) // each command has its own error
+		if err != nil && !slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Err() == nil }) {
+			defer d.reads.giveUp(err)
+		}
 	}
 	for i, r := range list {
 		r.page, r.err = mergePage(r.pageOf, parts[i])

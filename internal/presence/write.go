@@ -40,6 +40,7 @@ func (d *Directory) writeUntilStopped() {
 		}
 		d.judge(err)
 		if err != nil {
+			d.refuse()
 			d.tellHere()
 			timer.Reset(retryPause)
 		}
@@ -143,15 +144,24 @@ func takeCounts(from map[string]int) []count {
 	return out
 }
 
+// refuse answers whoever asks while Redis is away: nobody waits for it twice.
+func (d *Directory) refuse() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, q := range d.changes.questions {
+		q.answer <- answer{err: redisconn.ErrAway}
+	}
+	d.changes.questions = nil
+}
+
 // undo puts a batch back whose outcome is not known, but for what has changed
 // since. Numbers come from the hub again.
 func (d *Directory) undo(b *batch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, q := range append(b.questions, d.changes.questions...) { // nobody waits for Redis twice
+	for _, q := range b.questions {
 		q.answer <- answer{err: redisconn.ErrAway}
 	}
-	d.changes.questions = nil
 	d.changes.anew = true
 	for _, m := range b.members {
 		if _, newer := d.changes.members[m.member]; !newer {
