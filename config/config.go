@@ -16,6 +16,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
+	"github.com/moonx-farm/ws-gateway/internal/bridge/emitter"
 	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker/roomlog"
@@ -29,6 +30,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/socketio"
+	"github.com/moonx-farm/ws-gateway/internal/transport/polling"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
 	"github.com/moonx-farm/ws-gateway/internal/tuning"
 )
@@ -45,6 +48,9 @@ type Config struct {
 	Limit     limit.Config
 	Life      router.LifeConfig
 	Transport ws.Config
+	Engine    polling.Config
+	SocketIO  socketio.Config
+	Emitter   emitter.Config
 	Broker    membroker.Config
 	Logs      roomlog.Config
 	Redis     redisconn.Config
@@ -102,11 +108,17 @@ func unset(name, value string) bool {
 // no constant default.
 func (c *Config) complete() {
 	c.Gateway.CloseTimeout = c.Transport.CloseTimeout
+	c.SocketIO.MaxPacketBytes, c.SocketIO.PacketTimeout = c.Transport.MaxMessageBytes, c.Transport.MessageTimeout
+	c.SocketIO.ConnectTimeout = c.Gateway.AuthDeadline
+	c.Engine.MaxPayload, c.Engine.SendQueueBytes = c.Transport.MaxMessageBytes, c.Transport.SendQueueBytes
+	c.Engine.MessageTimeout, c.Engine.WriteTimeout = c.Transport.MessageTimeout, c.Transport.WriteTimeout
+	c.Engine.CloseTimeout = c.Transport.CloseTimeout
 	if level, _ := gateway.LevelOf(c.Gateway.SecurityLevel); level.RateLimits {
 		c.Limit.RateLimiting = true
 	}
 	c.Policy.CanAsk, c.Policy.HasStreams = c.Auth.Authorizes(), c.Redis.Enabled()
 	for _, list := range []*[]string{&c.Gateway.AllowedOrigins, &c.Server.AdminKeys, &c.Server.AdminAllowedHosts,
+		&c.SocketIO.Namespaces,
 		&c.Gateway.AllowedHosts, &c.Gateway.TrustedProxies, &c.Bridge.SigningSecrets, &c.Bridge.WebhookEvents,
 		&c.Auth.Claims, &c.Auth.JWT.Algorithms, &c.Auth.JWT.Audience,
 		&c.Redis.SentinelAddrs, &c.Redis.ClusterAddrs} {
@@ -133,10 +145,10 @@ func said(faults []error, fault error) bool {
 func (c *Config) validate() []error {
 	// For these parts zero stands for the default; who writes it means
 	// something else.
-	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), notPositive(c.Logs), tooSmall(c.Transport.SendQueueBytes))
+	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), notPositive(c.Logs), notPositive(c.Engine), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Broker, c.Logs, c.Redis, c.Cluster, c.Bridge, c.Commands, c.API, c.Tuning,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Engine, c.SocketIO, c.Emitter, c.Broker, c.Logs, c.Redis, c.Cluster, c.Bridge, c.Commands, c.API, c.Tuning,
 	} {
 		for _, fault := range split(part.Validate()) {
 			if !said(zero, fault) {

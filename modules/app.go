@@ -10,6 +10,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/config"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
+	"github.com/moonx-farm/ws-gateway/internal/bridge/emitter"
 	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
 	"github.com/moonx-farm/ws-gateway/internal/broker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
@@ -30,6 +31,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/brokerfx"
 	"github.com/moonx-farm/ws-gateway/modules/clusterfx"
 	"github.com/moonx-farm/ws-gateway/modules/consolefx"
+	"github.com/moonx-farm/ws-gateway/modules/emitterfx"
 	"github.com/moonx-farm/ws-gateway/modules/fleetfx"
 	"github.com/moonx-farm/ws-gateway/modules/gatewayfx"
 	"github.com/moonx-farm/ws-gateway/modules/healthfx"
@@ -38,12 +40,14 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/metricsfx"
 	"github.com/moonx-farm/ws-gateway/modules/monitorfx"
 	"github.com/moonx-farm/ws-gateway/modules/policyfx"
+	"github.com/moonx-farm/ws-gateway/modules/pollingfx"
 	"github.com/moonx-farm/ws-gateway/modules/presencefx"
 	"github.com/moonx-farm/ws-gateway/modules/redisbrokerfx"
 	"github.com/moonx-farm/ws-gateway/modules/redisfx"
 	"github.com/moonx-farm/ws-gateway/modules/reloadfx"
 	"github.com/moonx-farm/ws-gateway/modules/routerfx"
 	"github.com/moonx-farm/ws-gateway/modules/serverfx"
+	"github.com/moonx-farm/ws-gateway/modules/socketiofx"
 	"github.com/moonx-farm/ws-gateway/modules/streamsfx"
 	"github.com/moonx-farm/ws-gateway/modules/transportfx"
 	"github.com/moonx-farm/ws-gateway/modules/wheelfx"
@@ -67,8 +71,8 @@ func App(cfg config.Config, log *zap.Logger, reloads reload.Signals) fx.Option {
 			func() server.Listen { return server.ListenTCP },
 			func() bridge.Dial { return (&net.Dialer{}).DialContext },
 		),
-		wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, hubfx.Module,
-		routerfx.Module, gatewayfx.Module, clusterfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
+		wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, pollingfx.Module, hubfx.Module,
+		routerfx.Module, gatewayfx.Module, socketiofx.Module, clusterfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
 		monitorfx.Module, reloadfx.Module, serverfx.Module,
 		fx.Decorate((*monitor.Monitor).Verifier),
 		page(cfg),
@@ -85,8 +89,8 @@ func store(cfg config.Config) fx.Option {
 		))
 	}
 	return fx.Options(
-		fx.Supply(cfg.Redis, cfg.Logs, commands(cfg)),
-		redisfx.Module, redisbrokerfx.Module, presencefx.Module, fleetfx.Shared, streamsfx.Module,
+		fx.Supply(cfg.Redis, cfg.Logs, commands(cfg), emitters(cfg)),
+		redisfx.Module, redisbrokerfx.Module, presencefx.Module, fleetfx.Shared, streamsfx.Module, emitterfx.Module,
 		fx.Provide(
 			func(b *redisbroker.Broker) broker.Broker { return b },
 			func(b *redisbroker.Broker) gateway.Quiescer { return b },
@@ -107,7 +111,7 @@ func page(cfg config.Config) fx.Option {
 // settings hands every module its own settings.
 func settings(cfg config.Config) fx.Option {
 	return fx.Supply(
-		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Broker, backends(cfg), api(cfg), instances(cfg),
+		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Engine, cfg.SocketIO, cfg.Broker, backends(cfg), api(cfg), instances(cfg),
 		policy.Level(cfg.Gateway.SecurityLevel),
 		server.Notes{Lines: cfg.Notes(), Warn: cfg.Production()},
 		metrics.Version(cfg.Version),
@@ -137,6 +141,13 @@ func instances(cfg config.Config) cluster.Config {
 func commands(cfg config.Config) streams.Config {
 	cfg.Commands.Instance, cfg.Commands.MaxData = cfg.Process.InstanceID, cfg.Transport.SendQueueBytes/2
 	return cfg.Commands
+}
+
+// emitters is what messages of redis-emitter are read with.
+func emitters(cfg config.Config) emitter.Config {
+	cfg.Emitter.Namespaces = append([]string{"/"}, cfg.SocketIO.Namespaces...)
+	cfg.Emitter.MaxData = cfg.Transport.SendQueueBytes / 2
+	return cfg.Emitter
 }
 
 // backends is what calls of backends are made with.

@@ -17,3 +17,11 @@ type Codec interface {
 	// is: n publications of the room were left out directly before it.
 	Skipped(f *wire.Frame, n uint64) *wire.Frame
 }
+
+// Strict is a Codec with messages that are so malformed that they end the
+// connection.
+type Strict interface {
+	Codec
+	// Violation tells whether an error of Decode does.
+	Violation(err error) bool
+}

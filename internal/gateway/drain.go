@@ -109,7 +109,7 @@ func (g *Gateway) OnDrain(f func()) { g.onDrain = append(g.onDrain, f) }
 
 // letGo is a drain from its beginning to its end.
 func (g *Gateway) letGo(ctx context.Context) error {
-	g.parts.Log.Info("draining", zap.Int("connections", g.parts.Hub.Count()),
+	g.parts.Log.Info("draining", zap.Int("connections", g.connections()),
 		zap.Duration("delay", g.cfg.DrainDelay), zap.Duration("window", g.cfg.DrainWindow))
 	if err := pause(ctx, g.cfg.DrainDelay); err != nil {
 		return err
@@ -137,6 +137,7 @@ func (g *Gateway) settle(ctx context.Context) {
 // release tells the clients to reconnect, in a random order, spread evenly over
 // the window, or over less when they are few.
 func (g *Gateway) release(ctx context.Context) error {
+	g.dismiss()
 	all := g.parts.Hub.Sessions()
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // no secret
 	window := min(g.cfg.DrainWindow, time.Duration(len(all))*drainPace)
@@ -159,7 +160,8 @@ func (g *Gateway) empty(ctx context.Context) error {
 	defer cancel()
 	// Handshakes first: one that ends between the two looks is counted by the
 	// second, as a session.
-	for g.handshakes.Load() > 0 || g.parts.Hub.Count() > 0 {
+	for g.handshakes.Load() > 0 || g.connections() > 0 {
+		g.dismiss()
 		for _, s := range g.parts.Hub.Sessions() {
 			goodbye(s, reasonDrain, "") // does nothing to those that are closing
 		}
@@ -168,6 +170,13 @@ func (g *Gateway) empty(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// dismiss lets those go who have no session.
+func (g *Gateway) dismiss() {
+	if g.lobby != nil {
+		g.lobby.Dismiss(closeDrain)
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -72,7 +72,8 @@ func (c *crowd) Open(conn transport.Conn, hello session.Hello) transport.Handler
 	return s
 }
 
-func (c *crowd) Pending() int64 { return 0 }
+func (c *crowd) Pending() int64                              { return 0 }
+func (c *crowd) Admits(context.Context, session.Hello) error { return nil }
 
 func (c *crowd) Dispatch(*session.Session, *wire.Request) bool  { return true }
 func (c *crowd) Refused(*session.Session, *wire.Request, error) {}

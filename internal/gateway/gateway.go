@@ -23,6 +23,8 @@ import (
 // Router starts sessions and stops publishes.
 type Router interface {
 	Open(c transport.Conn, hello session.Hello) transport.Handler
+	// Admits tells whether Open would give a session its identity.
+	Admits(ctx context.Context, hello session.Hello) error
 	Hold(ctx context.Context) error
 	// Pending counts sessions that nobody has authenticated on yet.
 	Pending() int64
@@ -75,6 +77,7 @@ type Gateway struct {
 	// Immutable once connections come.
 	onDrain   []func()
 	elsewhere func() string // nil: says nothing
+	lobby     Lobby         // nil without Socket.IO
 
 	draining   atomic.Bool
 	drainMu    sync.Mutex
@@ -150,7 +153,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, protocol strin
 		nameless := g.nameless.Add(1)
 		defer g.nameless.Add(-1)
 		// The router second, as with the hub.
-		if nameless+g.parts.Router.Pending() > int64(g.cfg.MaxUnauthenticated) {
+		if nameless+g.unauthenticated() > int64(g.cfg.MaxUnauthenticated) {
 			g.refuse(w, refusedPending)
 			return false
 		}
@@ -177,6 +180,11 @@ func (g *Gateway) admit(r *http.Request, from client, waiting int64) (refusal, b
 	if reason, ok := g.hasRoom(waiting); !ok {
 		return reason, false
 	}
+	return g.mayAsk(r, from)
+}
+
+// mayAsk decides whether a client is answered, whatever it asks for.
+func (g *Gateway) mayAsk(r *http.Request, from client) (refusal, bool) {
 	switch {
 	case !g.hosts.allows(r.Host):
 		return refusedHost, false
@@ -199,7 +207,7 @@ func (g *Gateway) hasRoom(waiting int64) (refusal, bool) {
 		return refusedHandshakes, false
 	// The hub after the handshakes: one that ends between the two looks is
 	// counted twice, and not missed.
-	case waiting+int64(g.parts.Hub.Count()) > int64(g.capacity):
+	case waiting+int64(g.connections()) > int64(g.capacity):
 		return refusedFull, false
 	case g.memory.exceeded():
 		return refusedMemory, false
@@ -217,20 +225,25 @@ func (g *Gateway) greet(r *http.Request, from netip.Addr) session.Hello {
 	case p.fault != nil:
 		hello.Fault = p.fault
 	case p.found > 0:
-		ctx, cancel := context.WithTimeout(r.Context(), g.cfg.AuthDeadline)
-		defer cancel()
-		defer context.AfterFunc(g.verifying, cancel)() //nolint:contextcheck // the end of either ends it
-		id, err := g.parts.Verifier.Verify(ctx, p.token, hello.Peer)
-		if err != nil {
-			hello.Fault = g.fault(err)
-			break
-		}
-		hello.Identity = &id
+		hello.Identity, hello.Fault = g.verify(r.Context(), p.token, from)
 	case g.level.Guests:
 		id := auth.NewGuest()
 		hello.Identity = &id
 	}
 	return hello
+}
+
+// verify returns the identity that a token proves. A drain that begins ends it
+// in a fault.
+func (g *Gateway) verify(ctx context.Context, token string, from netip.Addr) (*auth.Identity, *wire.Error) {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.AuthDeadline)
+	defer cancel()
+	defer context.AfterFunc(g.verifying, cancel)() //nolint:contextcheck // the end of either ends it
+	id, err := g.parts.Verifier.Verify(ctx, token, from)
+	if err != nil {
+		return nil, g.fault(err)
+	}
+	return &id, nil
 }
 
 // fault is what a client is told of a failed verification.

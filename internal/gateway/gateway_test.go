@@ -32,6 +32,7 @@ type stage struct {
 	hello   session.Hello
 	got     transport.Request
 	upgrade error
+	admits  error
 	verify  func(ctx context.Context, token string, peer netip.Addr) (auth.Identity, error)
 }
 
@@ -47,6 +48,8 @@ func (s *stage) Open(_ transport.Conn, hello session.Hello) transport.Handler {
 	s.hello = hello
 	return nil
 }
+
+func (s *stage) Admits(context.Context, session.Hello) error { return s.admits }
 
 func (s *stage) Accept(req transport.Request) error {
 	s.got = req

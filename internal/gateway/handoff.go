@@ -23,6 +23,9 @@ const (
 	reasonRebalance reason = "rebalance"
 )
 
+// closeDrain lets a client connect again, to another instance.
+var closeDrain = wire.Close{Code: wire.CloseServiceRestart, Reason: string(reasonDrain)}
+
 // UseElsewhere says which URL clients are told to reconnect to; "" is none:
 // where they came from. f is called for each client and must be quick. Call it
 // before the first connection.

@@ -53,6 +53,12 @@ func (r refusal) row() refusalRow { return refusalTable[r] }
 
 // refuse answers a request that is not upgraded.
 func (g *Gateway) refuse(w http.ResponseWriter, reason refusal) {
+	row := g.refusing(w, reason)
+	http.Error(w, row.text, row.status)
+}
+
+// refusing counts a refusal and sets the headers of its answer.
+func (g *Gateway) refusing(w http.ResponseWriter, reason refusal) refusalRow {
 	g.refused[reason].Add(1)
 	row := reason.row()
 	w.Header().Set("Connection", "close") // what follows on it could be anything
@@ -62,7 +68,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, reason refusal) {
 	case http.StatusUpgradeRequired:
 		w.Header().Set("Upgrade", "websocket")
 	}
-	http.Error(w, row.text, row.status)
+	return row
 }
 
 // The least and the most that a client is asked to wait.

@@ -33,6 +33,22 @@ func (g *Gateway) Screen(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// shareWith lets a browser show the answer to the page that asked, whose origin
+// was allowed (CORS). With cookies and the like it may ask only if the operator
+// has named its origin.
+func (g *Gateway) shareWith(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	page := r.Header.Get("Origin")
+	if page == "" {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", page)
+	if from, err := parseOrigin(page); err == nil && g.origins.lists(from) {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+}
+
 // turnAway answers a plain request as an upgrade would be, but it is not
 // counted: nobody was refused a connection.
 func (g *Gateway) turnAway(w http.ResponseWriter, reason refusal) {

@@ -55,12 +55,18 @@ func (r *Router) verify(s *session.Session, id []byte, token string, since posit
 		r.welcome(s, identity, since, authenticatedEvent(id, identity))
 	case old.UserID == identity.UserID:
 		r.renew(s, old, identity, authenticatedEvent(id, identity))
-	case old.Guest && s.Seats() <= 1:
+	case mayBecome(s, old):
 		r.hub.Leave(s, s.OwnRoom())
 		r.welcome(s, identity, since, authenticatedEvent(id, identity))
 	default:
 		r.fail(s, id, wire.NewError(wire.Forbidden, "the connection belongs to another user; open another one"))
 	}
+}
+
+// mayBecome tells whether a session may become another user's: a guest's that
+// has joined nothing, on a connection that nobody else has a session on.
+func mayBecome(s *session.Session, old *auth.Identity) bool {
+	return old.Guest && s.Seats() <= 1 && s.Alone()
 }
 
 // prove returns the identity that a token proves, unless it was revoked.

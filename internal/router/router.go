@@ -185,7 +185,7 @@ func (r *Router) Closed(s *session.Session, c wire.Close) {
 	if s.Identity() == nil { // and gone, so that it gets none
 		r.pending.Add(-1)
 	}
-	s.Account().Close()
+	s.CloseAccount()
 	r.wheel.Cancel(&s.Timer)
 	r.grants.end(s)
 	r.gone(s, c)

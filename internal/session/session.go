@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"net/netip"
@@ -27,6 +28,8 @@ type Dispatcher interface {
 
 // Hello is what is known of a client when its connection opens.
 type Hello struct {
+	// ID is the session's id, which the client knows already; "": a new one.
+	ID    string
 	Codec codec.Codec
 	Peer  netip.Addr
 	// Identity is nil while no credential was presented and none is needed
@@ -38,8 +41,11 @@ type Hello struct {
 	// told and the connection closed.
 	Fault *wire.Error
 	// Account is what the connection has taken of what is limited; nil when
-	// nothing is. Whoever ends the session closes it.
+	// nothing is. Whoever ends the session closes it (CloseAccount).
 	Account *limit.Account
+	// Shared says that Account is that of several sessions: it is closed by who
+	// has opened it, not with the session.
+	Shared bool
 }
 
 // Seat is a place in a room, kept for the hub.
@@ -74,6 +80,7 @@ type Session struct {
 	closed    bool           // guarded by mu: takes no more seats
 	announced bool           // guarded by mu
 	refresh   Refresh        // guarded by mu
+	shared    bool           // immutable: account is somebody else's to close
 }
 
 var _ transport.Handler = (*Session)(nil)
@@ -81,8 +88,8 @@ var _ transport.Handler = (*Session)(nil)
 // New makes the session of a connection.
 func New(conn transport.Conn, hello Hello, to Dispatcher) *Session {
 	return &Session{
-		id: newID(), conn: conn, codec: hello.Codec, to: to,
-		peer: hello.Peer.As16(), account: hello.Account,
+		id: cmp.Or(hello.ID, newID()), conn: conn, codec: hello.Codec, to: to,
+		peer: hello.Peer.As16(), account: hello.Account, shared: hello.Shared,
 	}
 }
 
@@ -109,6 +116,21 @@ func (s *Session) Peer() netip.Addr {
 // nothing is.
 func (s *Session) Account() *limit.Account { return s.account }
 
+// CloseAccount gives back what the connection has taken, as the session ends;
+// but what it shares with others stays taken.
+func (s *Session) CloseAccount() {
+	if !s.shared {
+		s.account.Close()
+	}
+}
+
+// Alone tells whether the session has its client's connection for itself. What
+// is received from the client cannot change that before Resume.
+func (s *Session) Alone() bool {
+	c, ok := s.conn.(interface{ Alone() bool })
+	return !ok || c.Alone()
+}
+
 // Codec is the client's dialect.
 func (s *Session) Codec() codec.Codec { return s.codec }
 
@@ -120,6 +142,10 @@ func (s *Session) Receive(op wire.Op, payload []byte) bool {
 	}
 	var req wire.Request
 	if err := s.codec.Decode(op, payload, &req); err != nil {
+		if strict, ok := s.codec.(codec.Strict); ok && strict.Violation(err) {
+			s.conn.Close(wire.Close{Code: wire.CloseProtocolError, Reason: "malformed message"})
+			return true
+		}
 		s.to.Refused(s, &req, err)
 		return true
 	}

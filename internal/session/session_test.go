@@ -11,6 +11,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
+	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/transport/pipe"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -250,4 +251,40 @@ func TestWhatIsDoneWhileASessionHasAnIdentityIsNotDoneAfter(t *testing.T) {
 	if does(same) || does(nil) {
 		t.Error("gone")
 	}
+}
+
+// strict is a codec to which everything is a violation.
+type strict struct{ jsonv1.Codec }
+
+func (strict) Violation(error) bool { return true }
+
+func TestASessionMayHaveAnIDAndShareAnAccount(t *testing.T) {
+	limits := limit.New(limit.Config{MaxPerAddress: 1})
+	from := netip.MustParseAddr("192.0.2.1")
+	for _, shared := range []bool{true, false} {
+		account, ok := limits.Open(from)
+		if !ok {
+			t.Fatal("the account before was not closed")
+		}
+		s := New(nil, Hello{ID: "given", Account: account, Shared: shared}, &log{})
+		if s.ID() != "given" || !s.Alone() {
+			t.Errorf("%q", s.ID())
+		}
+		s.CloseAccount()
+		if open := limits.Stats().Addresses == 1; open != shared {
+			t.Errorf("shared %v: open %v", shared, open)
+		}
+		account.Close()
+	}
+}
+
+func TestAViolationOfAStrictDialectEndsTheConnection(t *testing.T) {
+	l := &log{}
+	c := pipe.New(func(conn transport.Conn) transport.Handler { return New(conn, Hello{Codec: strict{}}, l) })
+	c.Text(`nothing`)
+	c.Wait()
+	if why, _ := c.Ended(); why.Code != wire.CloseProtocolError {
+		t.Errorf("closed with %v", why)
+	}
+	l.expect(t)
 }

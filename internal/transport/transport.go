@@ -47,6 +47,9 @@ type Request struct {
 	R *http.Request
 	// Subprotocol is the selected subprotocol to answer with; "" for none.
 	Subprotocol string
+	// OwnHeartbeat says that what stands above has heartbeats of its own: the
+	// transport sends no pings, and never takes silence for the peer's death.
+	OwnHeartbeat bool
 	// Open makes the connection's handler. It is called once the upgrade has
 	// succeeded, before any Receive; it may already send.
 	Open func(Conn) Handler

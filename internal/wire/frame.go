@@ -25,6 +25,10 @@ type Frame struct {
 	Slow        SlowPolicy
 	Notices     Notices // how to tell of it being left out; set unless Slow is SlowDisconnect
 
+	// Parts are the messages that the frame stands for when one is not enough:
+	// see Attach. nil: it stands for itself.
+	Parts []*Frame
+
 	deflate  sync.Once
 	deflated []byte // guarded by deflate; nil if compression does not pay
 }
@@ -66,6 +70,16 @@ func putHeader(buf []byte, first byte, n int) int {
 		buf[0], buf[1] = first, 127
 		binary.BigEndian.PutUint64(buf[2:], uint64(n))
 		return 0
+	}
+}
+
+// Attach makes the frame stand for its own message with binary ones directly
+// behind it, which go together: no slow policy leaves any of them out. Call it before the frame is shared, once all but Slow
+// and Notices is set; who sends the frame sends its Parts.
+func (f *Frame) Attach(data [][]byte) {
+	f.Parts = append(make([]*Frame, 0, 1+len(data)), &Frame{buf: f.buf, start: f.start, Op: f.Op, Room: f.Room, Position: f.Position})
+	for _, d := range data {
+		f.Parts = append(f.Parts, NewFrame(Binary, append(Buffer(len(d)), d...)))
 	}
 }
 

@@ -159,3 +159,22 @@ func BenchmarkFrame(b *testing.B) {
 		NewFrame(Text, append(Buffer(len(payload)), payload...))
 	}
 }
+
+func TestAttachmentsGoTogetherAndAreNeverLeftOut(t *testing.T) {
+	f := NewFrame(Text, append(Buffer(4), "lead"...))
+	f.Room, f.Position = "r", Position{Epoch: 1, Offset: 2}
+	f.Attach([][]byte{[]byte("one"), nil})
+	f.Slow = SlowDropOldest
+	if len(f.Parts) != 3 {
+		t.Fatalf("%d parts", len(f.Parts))
+	}
+	for i, want := range []string{"\x81\x04lead", "\x82\x03one", "\x82\x00"} {
+		p := f.Parts[i]
+		if string(p.WebSocket()) != want || p.Slow != SlowDisconnect || p.Parts != nil {
+			t.Errorf("part %d: %q, %v", i, p.WebSocket(), p.Slow)
+		}
+	}
+	if lead := f.Parts[0]; lead.Room != "r" || lead.Position != f.Position {
+		t.Errorf("the first part stands in %q", lead.Room)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
+	"github.com/moonx-farm/ws-gateway/internal/bridge/emitter"
 	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker"
@@ -26,6 +27,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/internal/socketio"
+	"github.com/moonx-farm/ws-gateway/internal/transport/polling"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
 )
 
@@ -49,6 +52,9 @@ type sources struct {
 	Directory *presence.Directory  `optional:"true"`
 	Commands  *streams.Commands    `optional:"true"`
 	Streams   *streams.Sender      `optional:"true"`
+	Emitter   *emitter.Listener    `optional:"true"`
+	Engine    *polling.Server
+	SocketIO  *socketio.Server
 	Registry  *cluster.Registry
 	Bus       *cluster.Bus
 	Balancer  *cluster.Balancer
@@ -76,8 +82,10 @@ func register(s sources) *metrics.Registry {
 		r.RedisBroker(s.Shared.Stats)
 		r.Revocations(s.Revoked.Stats)
 		r.Presence(s.Directory.Stats)
+		r.Emitter(s.Emitter.Stats)
 		r.Streams(s.Commands.Stats, s.Streams.Stats)
 	}
+	r.SocketIO(s.Engine.Stats, s.SocketIO.Stats)
 	r.Cluster(s.Registry.Stats, s.Bus.Stats, s.Balancer.Status)
 	r.API(s.API.Stats)
 	r.Admission(s.Gateway.Capacity(), s.Gateway.Refused)

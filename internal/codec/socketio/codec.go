@@ -14,7 +14,7 @@ type Codec struct {
 	namespace string // "" for "/"
 }
 
-var _ codec.Codec = Codec{}
+var _ codec.Strict = Codec{}
 
 // For returns the codec of a namespace: "/", or "/" and a name without commas
 // and control characters.
@@ -44,6 +44,9 @@ var errName = wire.NewError(wire.InvalidMessage, "an event's name is a string of
 func Violation(err error) bool {
 	return err != nil && err != error(errName) //nolint:errorlint // errors.Is compares codes; it is this very one
 }
+
+// Violation implements codec.Strict.
+func (Codec) Violation(err error) bool { return Violation(err) }
 
 // Decode implements codec.Codec. payload is an event without attachments, in
 // the codec's namespace (a binary event after Packet.Inline). It points into
@@ -90,10 +93,18 @@ func oneValue(args []byte) []byte {
 	return append(append(b, args...), ']')
 }
 
+// toBinary is from the type of a packet to that of one with attachments.
+const toBinary = BinaryEvent - Event
+
 // buffer begins a frame of n more bytes: the types of an Engine.IO message and
-// of a packet, and the namespace.
-func (c Codec) buffer(t Type, n int) []byte {
-	b := append(wire.Buffer(n+len(c.namespace)+len("42,")), message, '0'+byte(t))
+// of a packet, the number of its attachments, and the namespace.
+func (c Codec) buffer(t Type, attachments, n int) []byte {
+	b := append(wire.Buffer(n+len(c.namespace)+len("4510-,")), message)
+	if attachments > 0 {
+		b = append(strconv.AppendInt(append(b, '0'+byte(t+toBinary)), int64(attachments), 10), '-')
+	} else {
+		b = append(b, '0'+byte(t))
+	}
 	if c.namespace != "" {
 		b = append(append(b, c.namespace...), ',')
 	}
@@ -102,41 +113,59 @@ func (c Codec) buffer(t Type, n int) []byte {
 
 // Event implements codec.Codec. A reply goes to the request's callback as one
 // argument, {ok, event, data} or {ok: false, error}; an event has one argument.
+// Binary data in it is attached.
 func (c Codec) Event(e wire.Event) *wire.Frame {
+	data, parts := Detach(e.Data)
+	e.Data = data
+	f := wire.NewFrame(wire.Text, c.event(e, len(parts)))
+	f.Room = e.Room
+	return attach(f, parts)
+}
+
+// attach gives a frame its attachments.
+func attach(f *wire.Frame, parts [][]byte) *wire.Frame {
+	if len(parts) > 0 {
+		f.Attach(parts)
+	}
+	return f
+}
+
+// event encodes an event with some attachments.
+func (c Codec) event(e wire.Event, attachments int) []byte {
 	n := len(e.Name) + len(e.ID) + len(e.Data)
 	var b []byte
 	switch {
 	case e.ID == nil:
-		b = append(c.buffer(Event, n+len(renamed)+len(`["",null]`)), '[')
+		b = append(c.buffer(Event, attachments, n+len(renamed)+len(`["",null]`)), '[')
 		b = appendData(append(appendName(b, e.Name), ','), e.Data)
 		b = append(b, ']')
 	case e.Name == wire.EventError:
-		b = append(c.buffer(Ack, n+len(`[{"ok":false,"error":null}]`)), e.ID...)
+		b = append(c.buffer(Ack, attachments, n+len(`[{"ok":false,"error":null}]`)), e.ID...)
 		b = appendData(append(b, `[{"ok":false,"error":`...), e.Data)
 		b = append(b, "}]"...)
 	default:
-		b = append(c.buffer(Ack, n+len(renamed)+len(`[{"ok":true,"event":"","data":null}]`)), e.ID...)
+		b = append(c.buffer(Ack, attachments, n+len(renamed)+len(`[{"ok":true,"event":"","data":null}]`)), e.ID...)
 		b = appendName(append(b, `[{"ok":true,"event":`...), e.Name)
 		b = appendData(append(b, `,"data":`...), e.Data)
 		b = append(b, "}]"...)
 	}
-	f := wire.NewFrame(wire.Text, b)
-	f.Room = e.Room
-	return f
+	return b
 }
 
 // Publication implements codec.Codec: the second argument is {room, offset,
 // pos}, without offset and pos where there is no history, and left out of
-// publications to everyone and to one connection.
+// publications to everyone and to one connection. Binary data in the first is
+// attached.
 func (c Codec) Publication(p *wire.Publication) *wire.Frame {
-	b := append(c.buffer(Event, len(p.Event)+len(p.Room)+len(p.Data)+128), '[')
-	b = appendData(append(appendName(b, p.Event), ','), p.Data)
+	data, parts := Detach(p.Data)
+	b := append(c.buffer(Event, len(parts), len(p.Event)+len(p.Room)+len(data)+128), '[')
+	b = appendData(append(appendName(b, p.Event), ','), data)
 	if placed(p.Room, p.Position) {
 		b = appendPlace(append(b, ','), p.Room, p.Position)
 	}
 	f := wire.NewFrame(wire.Text, append(b, ']'))
 	f.Room, f.Position, f.ConflateKey = p.Room, p.Position, p.ConflateKey
-	return f
+	return attach(f, parts)
 }
 
 // placed reports whether a publication says where it stands.

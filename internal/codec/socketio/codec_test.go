@@ -358,3 +358,29 @@ func BenchmarkReply(b *testing.B) {
 		Codec{}.Event(event)
 	}
 }
+
+func TestBinaryDataOfTheGatewayIsAttached(t *testing.T) {
+	const data = `{"a":{"_binary":true,"base64":"eHl6"},"b":[{"_binary":true,"base64":""}]}`
+	const holes = `{"a":{"_placeholder":true,"num":0},"b":[{"_placeholder":true,"num":1}]}`
+	c := For("/chat")
+	for want, f := range map[string]*wire.Frame{
+		`452-/chat,["e",` + holes + `,{"room":"r"}]`:                c.Publication(&wire.Publication{Room: "r", Event: "e", Data: []byte(data)}),
+		`452-/chat,["e",` + holes + `]`:                             c.Event(wire.Event{Name: "e", Data: []byte(data)}),
+		`462-/chat,7[{"ok":true,"event":"e","data":` + holes + `}]`: c.Event(wire.Event{Name: "e", ID: []byte("7"), Data: []byte(data)}),
+	} {
+		if string(f.Payload()) != want {
+			t.Errorf("got  %s\nwant %s", f.Payload(), want)
+		}
+		if len(f.Parts) != 3 || string(f.Parts[0].Payload()) != want || string(f.Parts[1].Payload()) != "xyz" || len(f.Parts[2].Payload()) != 0 || f.Parts[2].Op != wire.Binary {
+			t.Errorf("%d parts", len(f.Parts))
+		}
+	}
+	many := []byte("[" + strings.TrimSuffix(strings.Repeat(`{"_binary":true,"base64":""},`, MaxAttachments+1), ",") + "]")
+	if f := c.Event(wire.Event{Name: "e", Data: many}); f.Parts != nil || !strings.HasPrefix(string(f.Payload()), "42/chat,") {
+		t.Errorf("more than may be attached: %s", f.Payload())
+	}
+	ten := []byte("[" + strings.TrimSuffix(strings.Repeat(`{"_binary":true,"base64":""},`, MaxAttachments), ",") + "]")
+	if f := c.Event(wire.Event{Name: "e", Data: ten}); len(f.Parts) != 11 || !strings.HasPrefix(string(f.Payload()), "4510-/chat,") {
+		t.Errorf("as many as may be attached: %s", f.Payload())
+	}
+}

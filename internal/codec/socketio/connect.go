@@ -88,7 +88,7 @@ func positions(to *[]byte, value []byte) bool {
 // namespace, and with recovery (pid not "") the secret by which the session can
 // be taken up again.
 func (c Codec) Connected(sid, pid string) *wire.Frame {
-	b := c.buffer(Connect, len(sid)+len(pid)+24)
+	b := c.buffer(Connect, 0, len(sid)+len(pid)+24)
 	b = jsonscan.AppendQuoted(append(b, `{"sid":`...), sid)
 	if pid != "" {
 		b = jsonscan.AppendQuoted(append(b, `,"pid":`...), pid)
@@ -103,7 +103,7 @@ const InvalidNamespace = "Invalid namespace"
 // Refused is the refusal of a CONNECT (CONNECT_ERROR): a message for the
 // client's Error, and raw JSON for its field data, nil for none.
 func (c Codec) Refused(message string, data []byte) *wire.Frame {
-	b := c.buffer(ConnectError, len(message)+len(data)+32)
+	b := c.buffer(ConnectError, 0, len(message)+len(data)+32)
 	b = jsonscan.AppendQuoted(append(b, `{"message":`...), message)
 	if data != nil {
 		b = append(append(b, `,"data":`...), data...)
@@ -113,4 +113,6 @@ func (c Codec) Refused(message string, data []byte) *wire.Frame {
 
 // Disconnected tells a client that its socket in this namespace is closed. The
 // client does not connect again by itself.
-func (c Codec) Disconnected() *wire.Frame { return wire.NewFrame(wire.Text, c.buffer(Disconnect, 0)) }
+func (c Codec) Disconnected() *wire.Frame {
+	return wire.NewFrame(wire.Text, c.buffer(Disconnect, 0, 0))
+}

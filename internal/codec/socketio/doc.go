@@ -17,8 +17,9 @@
 //	socket.on("message", (data, {room, offset, pos}) => …)  a publication
 //
 // Several arguments of a client's event are one JSON array to the rest of the
-// gateway. Binary data is JSON there, {"_binary":true,"base64":"…"}: see
-// Packet.Inline and Detach.
+// gateway. Binary data is JSON there, {"_binary":true,"base64":"…"}, whoever
+// wrote it, and goes to clients as attachments, which are the Parts of a frame:
+// see Packet.Inline and Detach.
 //
 // Nothing here trusts its input: JSON is at most jsonscan.MaxDepth deep, a
 // packet has at most MaxAttachments attachments, each of which stands in one

@@ -34,6 +34,7 @@ func (s *Server) Accept(req transport.Request) error {
 		return fmt.Errorf("accept websocket: %w", err)
 	}
 	c := s.newConn(w)
+	c.unasked = req.OwnHeartbeat
 	if !s.table.add(c) {
 		c.sock.cut(true)
 		c.sock.free()
@@ -91,10 +92,12 @@ func (s *Server) newConn(w *hijackWriter) *conn {
 // begin opens the handler and starts reading.
 func (c *conn) begin(open func(transport.Conn) transport.Handler) {
 	c.handler = open(c)
-	now := c.srv.now()
-	c.mu.Lock()
-	c.setDueLocked(now, now+c.intervalLocked())
-	c.mu.Unlock()
+	if !c.unasked {
+		now := c.srv.now()
+		c.mu.Lock()
+		c.setDueLocked(now, now+c.intervalLocked())
+		c.mu.Unlock()
+	}
 	if c.parked && len(c.in) == 0 {
 		c.park(false)
 		return

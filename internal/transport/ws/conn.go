@@ -32,6 +32,7 @@ type conn struct {
 	gen     uint32
 	deflate bool // permessage-deflate was negotiated
 	parked  bool
+	unasked bool // no pings: what stands above asks the peer for signs of life
 
 	fd    fdSocket // what sock points to in parked mode
 	timer wheel.Timer

@@ -68,6 +68,7 @@ type rig struct {
 	receive func(p *peer, m message) bool
 	open    func(p *peer)
 	sub     string
+	own     bool                // what stands above has heartbeats of its own
 	lean    chan transport.Conn // if set, connections have a handler without memory
 }
 
@@ -141,7 +142,7 @@ func newRigOn(t testing.TB, cfg Config, ln net.Listener) *rig {
 }
 
 func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
-	err := r.Accept(transport.Request{W: w, R: req, Subprotocol: r.sub, Open: func(c transport.Conn) transport.Handler {
+	err := r.Accept(transport.Request{W: w, R: req, Subprotocol: r.sub, OwnHeartbeat: r.own, Open: func(c transport.Conn) transport.Handler {
 		if r.lean != nil {
 			r.lean <- c
 			return leanHandler{}

@@ -78,6 +78,27 @@ func TestASilentPeerIsPingedAndThenCut(t *testing.T) {
 	})
 }
 
+func TestAPeerWithHeartbeatsFromAboveIsLeftAlone(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.own = true
+		c, p := r.connect()
+		c.write(text("hello"))
+		p.expect(t, "hello")
+		time.Sleep(10 * time.Minute)
+		if s := r.Stats(); len(p.closed) != 0 || s.FramesOut != 0 {
+			t.Fatalf("pinged or cut: %+v", s)
+		}
+		p.conn.Send(textFrame("still here"))
+		c.expect(fin|opText, "still here")
+		begin := time.Now()
+		p.conn.Close(wire.Close{Code: 4003})
+		p.expectClosed(t, 4003)
+		if d := time.Since(begin); d < 5*time.Second || d > 6*time.Second {
+			t.Errorf("polite close took %v: the other deadlines hold", d)
+		}
+	})
+}
+
 func TestAPeerThatSendsOnlyPongsStaysAlive(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, r *rig) {
 		c, p := r.connect()

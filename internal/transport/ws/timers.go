@@ -72,7 +72,7 @@ func (c *conn) lateLocked() bool {
 func (c *conn) heartbeatLocked(now time.Duration) {
 	heard := time.Duration(c.heard.Load())
 	switch {
-	case c.closing:
+	case c.closing, c.unasked:
 		return
 	case c.excusedLocked():
 		c.heard.Store(int64(now))
@@ -109,14 +109,9 @@ func (c *conn) nextLocked(now time.Duration) time.Duration {
 	if c.dead {
 		return never
 	}
-	var next time.Duration
-	switch {
-	case c.closing:
+	next := c.askNextLocked()
+	if c.closing {
 		next = c.closeBy
-	case c.pinged != 0:
-		next = c.pinged + cfg.HeartbeatTimeout
-	default:
-		next = time.Duration(c.heard.Load()) + c.intervalLocked()
 	}
 	if c.stalledLocked() {
 		next = min(next, c.progress+cfg.WriteTimeout)
@@ -125,6 +120,17 @@ func (c *conn) nextLocked(now time.Duration) time.Duration {
 		next = min(next, max(c.partialSince+cfg.MessageTimeout, now+wheel.Tick))
 	}
 	return max(next, now)
+}
+
+// askNextLocked is when the heartbeat has something to do.
+func (c *conn) askNextLocked() time.Duration {
+	switch {
+	case c.unasked:
+		return never
+	case c.pinged != 0:
+		return c.pinged + c.srv.cfg.HeartbeatTimeout
+	}
+	return time.Duration(c.heard.Load()) + c.intervalLocked()
 }
 
 // intervalLocked is the heartbeat interval, a tenth more or less, so that

@@ -1,0 +1,47 @@
+// Package socketio is the connection layer of Socket.IO: on one Engine.IO
+// connection, which is a transport.Conn, it holds the sockets of a client's
+// namespaces. Each socket is again a transport.Conn, on which a session is
+// opened like on any other: hub and router see no difference. Packets are read
+// and written by package codec/socketio.
+//
+// # A connection's life
+//
+// It begins without a socket. A CONNECT packet asks for one; Admission, which
+// is the gateway's, decides, on a goroutine of its own, while the connection
+// receives nothing more: what a client sends behind a CONNECT waits for the
+// answer. A client that has got no socket within ConnectTimeout is
+// disconnected, and so is one whose last socket the gateway has closed. Who has
+// left the last namespace by itself keeps the connection, as the protocol says.
+//
+// All sockets of a connection are of one user. What a connection may take
+// (limit.Account) its sockets share.
+//
+// # How a socket ends
+//
+// A DISCONNECT packet of the client ends its socket and leaves the others. The
+// gateway ends a socket alone, with a DISCONNECT, if the close code says not to
+// come back (4001, 4003): the library does not connect again after it. All
+// other closes are the whole connection's, after which the library comes back
+// by itself: a drain, an expired token, a client that is too slow. So do
+// violations of the protocol.
+//
+// What a client sends to a socket that the gateway has closed is dropped, as it
+// may not know yet.
+//
+// # Binary data
+//
+// A binary packet is put together with its attachments, in a bounded size and
+// time, and handed on with its data in base64, see package codec/socketio.
+//
+// # Locks
+//
+// conn.mu guards a connection and its sockets. It is taken with a session's
+// lock held, and held while something is sent, so that nothing of a socket
+// follows its DISCONNECT; never while a handler is called. Order: a session's
+// lock, then conn.mu, then Server.mu or the transport's, then the wheel's.
+//
+// # Goroutines
+//
+// Those that decide about a CONNECT, and those that tell a session of its end.
+// Shutdown stops and waits for them.
+package socketio

@@ -1,0 +1,167 @@
+package polling
+
+import "time"
+
+// One timer per session serves all its deadlines: it is set to the nearest, and
+// what is due is judged when it expires. Packets move no timer; they only note
+// times.
+
+// setDueLocked makes sure that the timer expires at the given time or before.
+func (e *session) setDueLocked(now, at time.Duration) {
+	if e.over || e.due != 0 && e.due <= at {
+		return
+	}
+	e.due = at
+	switch {
+	case !e.srv.exact:
+		e.srv.wheel.Schedule(&e.timer, at-now, e)
+	case e.alarm == nil:
+		e.alarm = time.AfterFunc(at-now, e.alarmed)
+	default:
+		e.alarm.Reset(at - now)
+	}
+}
+
+// stopLocked stops the timer.
+func (e *session) stopLocked() {
+	if e.alarm != nil {
+		e.alarm.Stop()
+	} else if !e.srv.exact {
+		e.srv.wheel.Cancel(&e.timer)
+	}
+}
+
+// alarmed is Expired on a timer of the session's own.
+func (e *session) alarmed() {
+	if e.srv.enter() {
+		defer e.srv.helpers.Done()
+		e.Expired()
+	}
+}
+
+// Expired implements wheel.Task.
+func (e *session) Expired() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		return
+	}
+	now := e.srv.now()
+	if late := now - e.due; e.due != 0 && late > e.srv.lag {
+		e.forgiveLocked(now, late)
+	}
+	e.due = 0
+	e.judgeLocked(now)
+	if !e.over {
+		e.setDueLocked(now, e.nextLocked())
+	}
+}
+
+// forgiveLocked puts a pong's deadline off when the process was held up: the
+// pong may be there, unread. A ping that no poll has fetched needs no pardon.
+func (e *session) forgiveLocked(now, late time.Duration) {
+	if e.pongBy != 0 && (e.polls == nil || len(e.polls.queue) == 0) {
+		e.pongBy = max(e.pongBy, now+min(late, e.srv.cfg.PingTimeout))
+	}
+}
+
+// judgeLocked acts on deadlines that have passed.
+func (e *session) judgeLocked(now time.Duration) {
+	if e.over || e.polls != nil && e.judgePollsLocked(now) {
+		return
+	}
+	if e.pongBy == 0 && now >= e.pingAt {
+		e.pingLocked(now)
+	}
+	if e.pongBy != 0 && now >= e.pongBy {
+		e.lapseLocked(now)
+	}
+}
+
+// lapseLocked ends the session of a client that owes a pong, unless the pong
+// cannot be read.
+func (e *session) lapseLocked(now time.Duration) {
+	if e.working.Load() || e.holds > 0 {
+		e.pongBy = now + e.srv.cfg.PingTimeout
+		return
+	}
+	e.srv.stats.heartbeat.Add(1)
+	if e.ws != nil {
+		e.lapsed = true
+		e.ws.Abort()
+		return
+	}
+	e.dieLocked(abnormal("heartbeat timeout"), sayClose)
+}
+
+// judgePollsLocked judges what only polling sessions have. True: nothing else
+// matters.
+func (e *session) judgePollsLocked(now time.Duration) bool {
+	p := e.polls
+	if p.closing {
+		if now >= p.closeBy {
+			e.dieLocked(p.why, sayClose)
+		}
+		return true
+	}
+	if p.probe != nil && now >= p.probe.by {
+		e.dropProbeLocked(abnormal("upgrade timeout"))
+	}
+	return false
+}
+
+// pingLocked sends a ping. One that nobody waits for counts from when it was
+// due, not from when the timer came round to it.
+func (e *session) pingLocked(now time.Duration) {
+	from := now
+	if e.ws != nil {
+		e.ws.Send(e.srv.ping)
+	} else {
+		if e.polls.waiting == nil {
+			from = e.pingAt
+		}
+		e.queueLocked(e.srv.ping)
+		e.offerLocked()
+	}
+	e.pongBy = from + e.srv.cfg.PingTimeout
+	e.awaiting.Store(true)
+}
+
+// nextLocked is the nearest deadline.
+func (e *session) nextLocked() time.Duration {
+	next := e.pingAt
+	if e.pongBy != 0 {
+		next = e.pongBy
+	}
+	p := e.polls
+	switch {
+	case p == nil:
+	case p.closing:
+		next = p.closeBy
+	case p.probe != nil:
+		next = min(next, p.probe.by)
+	}
+	return next
+}
+
+// pong notes that the client is there.
+func (e *session) pong() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pongBy = 0
+	e.awaiting.Store(false)
+	e.pingAt = e.srv.now() + e.srv.cfg.PingInterval
+}
+
+// heard notes any other packet: while a pong is awaited it puts its deadline
+// off, once.
+func (e *session) heard() {
+	if !e.awaiting.Load() {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.awaiting.CompareAndSwap(true, false) && e.pongBy != 0 {
+		e.pongBy = e.srv.now() + e.srv.cfg.PingTimeout
+	}
+}

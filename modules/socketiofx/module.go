@@ -1,0 +1,33 @@
+// Package socketiofx provides the connections of Socket.IO clients and the route
+// by which they come in.
+package socketiofx
+
+import (
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/moonx-farm/ws-gateway/internal/gateway"
+	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/internal/socketio"
+	"github.com/moonx-farm/ws-gateway/internal/wheel"
+)
+
+// Module provides a *socketio.Server and its route. It needs a gateway.Engine.
+var Module = fx.Module("socketio", fx.Provide(
+	serve,
+	fx.Annotate(route, fx.ResultTags(`group:"routes"`)),
+))
+
+func serve(lc fx.Lifecycle, cfg socketio.Config, w *wheel.Wheel, log *zap.Logger) *socketio.Server {
+	s := socketio.New(cfg, w, log)
+	lc.Append(fx.StopHook(s.Shutdown))
+	return s
+}
+
+// route is not measured as an upgrade: a poll takes as long as there is nothing
+// to say.
+func route(g *gateway.Gateway, e gateway.Engine, s *socketio.Server) server.Route {
+	return server.Route{
+		Port: server.Public, Pattern: "/socket.io/{$}", Handler: g.SocketIO(e, s), Says: "Socket.IO",
+	}
+}
