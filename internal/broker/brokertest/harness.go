@@ -136,6 +136,10 @@ func (r *rig) fill(n int, keep broker.Retention) []wire.Position {
 	return positions
 }
 
+// late tells whether what was published then may have expired by now: on a
+// machine too slow to tell whether it does so too early.
+func (r *rig) late(then time.Time) bool { return time.Since(then) > r.age*9/10 }
+
 func (r *rig) subscribe(room string) {
 	r.Helper()
 	if err := r.b.Subscribe(r.Context(), room); err != nil {

@@ -53,6 +53,7 @@ type Broker struct {
 	linkMu sync.Mutex
 	links  map[*redisconn.Shard]*link // guarded by linkMu
 	moved  chan struct{}              // of capacity 1: rooms may have to move
+	seeks  atomic.Bool                // that will be said in a moment
 
 	// Hand-off.
 	waiting atomic.Int64   // cost of all that is queued, stashed or under delivery

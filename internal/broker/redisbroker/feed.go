@@ -8,10 +8,9 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
-const (
-	homeTimeout = 2 * time.Second
-	homePause   = 100 * time.Millisecond
-)
+// homePause is how long it is waited until homes are looked for again, and in a
+// look for those that nobody knows, all together.
+const homePause = 100 * time.Millisecond
 
 // Subscribe implements broker.Broker. While Redis is away it waits, within ctx.
 func (b *Broker) Subscribe(ctx context.Context, name string) error {
@@ -148,21 +147,40 @@ func (b *Broker) rehome() {
 		case <-b.ctx.Done():
 			return
 		}
-		for _, r := range b.all() {
-			if !b.move(r) {
-				b.later.after(homePause, b.TopologyChanged)
-				break
-			}
+		if !b.moveAll() {
+			b.seek()
 		}
 		b.prune()
 	}
 }
 
+// seek looks for rooms' homes in a moment, once for all who ask until then.
+func (b *Broker) seek() {
+	if b.seeks.CompareAndSwap(false, true) {
+		b.later.after(homePause, func() {
+			b.seeks.Store(false)
+			b.TopologyChanged()
+		})
+	}
+}
+
+// moveAll moves the rooms whose homes are known; false when some are not. They
+// hold up none of the others.
+func (b *Broker) moveAll() bool {
+	ctx, cancel := context.WithTimeout(b.ctx, homePause)
+	defer cancel()
+	known := true
+	for _, r := range b.all() {
+		if !b.move(ctx, r) {
+			known = false
+		}
+	}
+	return known
+}
+
 // move takes a room to the link of the shard that has it now; false when that
 // cannot be found out.
-func (b *Broker) move(r *room) bool {
-	ctx, cancel := context.WithTimeout(b.ctx, homeTimeout)
-	defer cancel()
+func (b *Broker) move(ctx context.Context, r *room) bool {
 	l, err := b.home(ctx, r.name)
 	if err != nil {
 		return false
@@ -174,10 +192,11 @@ func (b *Broker) move(r *room) bool {
 	case r.link != l:
 		r.link.leave(r)
 		r.lose()
-		r.link = l
+		r.link, r.astray = l, false
 		l.join(r)
-	case !r.live:
-		l.again(r) // it was lost on this very connection
+	case r.astray:
+		r.astray = false
+		l.join(r) // again, on this very connection
 	}
 	return true
 }
@@ -191,14 +210,15 @@ func (r *room) lose() {
 	}
 }
 
-// confirm says that the server has confirmed a room's subscription.
-func (r *room) confirm(l *link) {
+// confirm says that the server has confirmed a room's subscription, the one with
+// a number.
+func (r *room) confirm(l *link, nr uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.gone || r.link != l || r.live {
+	if r.gone || r.link != l || r.live || !l.newest(r, nr) {
 		return
 	}
-	r.live = true
+	r.live, r.astray = true, false
 	r.feeds++
 	close(r.said)
 	if r.cursor.known {
@@ -215,9 +235,8 @@ func (b *Broker) prune() {
 	b.linkMu.Lock()
 	defer b.linkMu.Unlock()
 	for shard, l := range b.links {
-		if !now[shard] && l.idle() {
+		if !now[shard] && l.dismiss() {
 			delete(b.links, shard)
-			l.cancel()
 		}
 	}
 }

@@ -38,7 +38,8 @@ type link struct {
 	away time.Time // owned by run: since when there is no connection; zero with one
 
 	mu      sync.Mutex
-	rooms   map[*room]struct{} // guarded by mu
+	rooms   map[*room]uint64   // guarded by mu: and the number of the newest order to subscribe
+	nr      uint64             // guarded by mu: of such orders
 	orders  []order            // guarded by mu: what to tell the server; nothing while there is no session
 	running bool               // guarded by mu: there is a session
 	checks  map[*room]struct{} // guarded by mu: those whose position is to be verified
@@ -63,11 +64,12 @@ type order struct {
 	room    *room // nil: the canary
 	channel string
 	leave   bool
+	nr      uint64 // of those to subscribe to a room
 }
 
 func newLink(b *Broker, shard *redisconn.Shard) *link {
 	l := &link{
-		b: b, shard: shard, rooms: make(map[*room]struct{}), checks: make(map[*room]struct{}),
+		b: b, shard: shard, rooms: make(map[*room]uint64), checks: make(map[*room]struct{}),
 		canary: b.redis.Key("canary", fmt.Sprintf("%016x", rand.Uint64())), //nolint:gosec // a name
 		wake:   make(chan struct{}, 1), checkWake: make(chan struct{}, 1), probe: make(chan struct{}, 1),
 	}
@@ -75,19 +77,25 @@ func newLink(b *Broker, shard *redisconn.Shard) *link {
 	return l
 }
 
-// join subscribes to a room.
+// join subscribes to a room, or again to one that the server has refused or
+// ended.
 func (l *link) join(r *room) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rooms[r] = struct{}{}
+	l.nr++
+	l.rooms[r] = l.nr
 	l.tell(r, false)
+	ended := l.ctx.Err() != nil
+	l.mu.Unlock()
+	if ended { // its shard is gone since it was looked for
+		l.b.seek()
+	}
 }
 
-// again repeats a subscription that the server has ended.
-func (l *link) again(r *room) {
+// newest tells whether nothing was ordered for a room after this subscription.
+func (l *link) newest(r *room, nr uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tell(r, false)
+	return l.rooms[r] == nr
 }
 
 // leave ends a room's subscription.
@@ -95,13 +103,14 @@ func (l *link) leave(r *room) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.rooms, r)
+	delete(l.checks, r)
 	l.tell(r, true)
 }
 
 // tell queues an order. Guarded by mu.
 func (l *link) tell(r *room, leave bool) {
 	if l.running {
-		l.orders = append(l.orders, order{r, l.b.logs.Channel(r.name), leave})
+		l.orders = append(l.orders, order{r, l.b.logs.Channel(r.name), leave, l.rooms[r]})
 		poke(l.wake)
 	}
 }
@@ -113,11 +122,15 @@ func poke(c chan struct{}) {
 	}
 }
 
-// idle tells whether the link brings nothing.
-func (l *link) idle() bool {
+// dismiss ends a link that brings nothing; false if it does.
+func (l *link) dismiss() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.rooms) == 0
+	if len(l.rooms) > 0 {
+		return false
+	}
+	l.cancel()
+	return true
 }
 
 // run holds one connection after the other.
@@ -186,9 +199,9 @@ func (l *link) begin() {
 	defer l.mu.Unlock()
 	l.running = true
 	l.heardAt.Store(time.Now().UnixNano())
-	l.orders = append(make([]order, 0, 1+len(l.rooms)), order{nil, l.canary, false})
-	for r := range l.rooms {
-		l.orders = append(l.orders, order{r, l.b.logs.Channel(r.name), false})
+	l.orders = append(make([]order, 0, 1+len(l.rooms)), order{channel: l.canary})
+	for r, nr := range l.rooms {
+		l.orders = append(l.orders, order{r, l.b.logs.Channel(r.name), false, nr})
 	}
 	poke(l.wake)
 }

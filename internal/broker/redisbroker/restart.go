@@ -61,7 +61,7 @@ func (b *Broker) endEpoch(ctx context.Context, r *room, since wire.Position) err
 // early as possible, without what was delivered already.
 func (b *Broker) start(ctx context.Context, name string, job reading, top wire.Position) (wire.Position, error) {
 	if top.Epoch == job.since.Epoch {
-		return b.first(ctx, name, top, func(*wire.Publication) bool { return true })
+		return b.first(ctx, name, top, func(p *wire.Publication) bool { return p.Position.Offset > job.since.Offset })
 	}
 	// An epoch that was ended by a failover has the older one's entries.
 	same := wire.Position{Epoch: top.Epoch, Offset: job.since.Offset, Nonce: job.since.Nonce}
@@ -87,29 +87,44 @@ func (j *reading) fresh(p *wire.Publication) bool {
 	return p.Time >= j.time
 }
 
+// scanMost is how many pages of a log are looked through at most: a log whose
+// reading takes longer than its readers have would keep its room behind for ever.
+const scanMost = 256
+
 // first finds the position before the first entry of the log that is fresh; the
-// top if there is none. The position before the oldest that is kept is not
-// known, unless that is the first of all: then one entry is skipped.
+// top if there is none, a hole before it, or too much to look through. The position before the oldest that
+// is kept is not known, unless that is the first of all: then one entry is
+// skipped.
 func (b *Broker) first(
 	ctx context.Context, name string, top wire.Position, fresh func(*wire.Publication) bool,
 ) (wire.Position, error) {
-	at := wire.Position{Epoch: top.Epoch}
-	page, ok, err := b.page(ctx, name, at, pageFirst)
-	if err == nil && !ok {
-		at = wire.Position{}
-		page, ok, err = b.page(ctx, name, at, pageFirst)
-	}
-	var found bool
-	for err == nil && ok && len(page.Publications) > 0 {
+	at, page, ok, err := b.oldest(ctx, name, top.Epoch)
+	for pages := 1; err == nil && ok && len(page.Publications) > 0; pages++ {
+		var found bool
 		if at, found = before(at, page.Publications, fresh); found {
 			return at, nil
 		}
-		page, ok, err = b.page(ctx, name, at, pageFirst)
+		if pages == scanMost {
+			return page.Top, nil
+		}
+		page, ok, err = b.page(ctx, name, at, pageMost)
 	}
-	if at.IsZero() || at.Epoch != page.Top.Epoch {
+	if !ok || at.Epoch != page.Top.Epoch {
 		at = page.Top
 	}
 	return at, err
+}
+
+// oldest reads the first page of a log, and returns the position that it
+// follows: none if its beginning is gone.
+func (b *Broker) oldest(ctx context.Context, name string, epoch uint64) (wire.Position, broker.Page, bool, error) {
+	at := wire.Position{Epoch: epoch}
+	page, ok, err := b.page(ctx, name, at, pageMost)
+	if err == nil && !ok {
+		at = wire.Position{}
+		page, ok, err = b.page(ctx, name, at, pageMost)
+	}
+	return at, page, ok, err
 }
 
 // before returns the position before the first of a page that is fresh, where

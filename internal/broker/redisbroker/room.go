@@ -25,6 +25,7 @@ type room struct {
 	live   bool          // the server has confirmed, and nothing was lost since
 	said   chan struct{} // closed when live; another one after a loss
 	feeds  uint64        // how often live changed
+	astray bool          // its server said that it is elsewhere, and was not asked again
 	active bool          // something came since the idle were looked at
 
 	// Position. Guarded by mu.

@@ -163,7 +163,7 @@ func (s *session) subscribed(channel string) error {
 		return errOutOfStep
 	}
 	if o.room != nil {
-		o.room.confirm(s.l)
+		o.room.confirm(s.l, o.nr)
 	}
 	return nil
 }
@@ -210,8 +210,9 @@ func (s *session) astray(r *room) {
 	defer r.mu.Unlock()
 	if r.link == s.l {
 		r.lose()
+		r.astray = true
 		s.l.b.redis.Refresh()
-		s.l.b.later.after(homePause, s.l.b.TopologyChanged)
+		s.l.b.seek()
 	}
 }
 

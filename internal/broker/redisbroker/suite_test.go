@@ -3,6 +3,9 @@ package redisbroker
 import (
 	"context"
 	"crypto/rand"
+	"flag"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +23,17 @@ import (
 // prefix returns one that nobody else has.
 func prefix() string { return strings.ToLower(rand.Text()[:8]) + ":" }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// atOnce is how many tests run at once: most of their time they wait for time to
+// pass, or for servers to start.
+const atOnce = 16
+
+func TestMain(m *testing.M) {
+	// The command line is parsed later, and has the last word.
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // start starts a broker, with a manager of its own, for as long as the test
 // runs.
@@ -54,14 +67,23 @@ func opener(redis redisconn.Config) func(t *testing.T, s brokertest.Settings) fu
 	}
 }
 
-// few is how many messages the concurrent tests publish where the single
-// server has had them all.
-const few = 4000
+const (
+	// some is how many messages the concurrent tests publish on a single server,
+	// unless GATEWAY_LONG=1 asks for a million.
+	some = 4000
+	// few is how many they publish where the single server has had more: as many
+	// of each publisher of the suite, of which there are 16.
+	few = 2400
+)
 
 func TestTheBrokerPassesTheSuiteOnASingleServer(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Single(t).Config()
-	brokertest.Run(t, brokertest.Harness{Nodes: 2, Open: opener(redis)})
+	messages := some
+	if os.Getenv("GATEWAY_LONG") != "" {
+		messages = 0 // all
+	}
+	brokertest.Run(t, brokertest.Harness{Nodes: 2, Open: opener(redis), Messages: messages})
 }
 
 func TestTheBrokerPassesTheSuiteOnACluster(t *testing.T) {

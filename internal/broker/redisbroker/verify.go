@@ -43,6 +43,7 @@ func (l *link) verifyForever() {
 	tick := time.NewTicker(idleTick)
 	defer tick.Stop()
 	round := idleRound{l: l, began: time.Now()}
+	var next time.Time // of suspects, after some could not be verified
 	for {
 		select {
 		case <-l.checkWake:
@@ -51,9 +52,13 @@ func (l *link) verifyForever() {
 		case <-l.ctx.Done():
 			return
 		}
-		for rooms := l.suspects(); len(rooms) > 0 && l.ctx.Err() == nil; rooms = l.suspects() {
+		for time.Now().After(next) && l.ctx.Err() == nil {
+			rooms := l.suspects()
+			if len(rooms) == 0 {
+				break
+			}
 			if !l.verify(rooms, false) {
-				l.wait(verifyPause)
+				next = time.Now().Add(verifyPause)
 			}
 		}
 	}
@@ -80,13 +85,6 @@ func (i *idleRound) next() []*room {
 	return rooms
 }
 
-func (l *link) wait(d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-l.ctx.Done():
-	}
-}
-
 // suspects takes the next rooms to verify.
 func (l *link) suspects() []*room {
 	l.mu.Lock()
@@ -108,7 +106,7 @@ func (l *link) verify(rooms []*room, idle bool) bool {
 	claims := make([]roomlog.Claim, 0, len(rooms))
 	asked := make([]*room, 0, len(rooms))
 	for _, r := range rooms {
-		if at, ok := r.claim(idle); ok {
+		if at, ok := r.claim(l, idle); ok {
 			claims, asked = append(claims, roomlog.Claim{Room: r.name, Position: at}), append(asked, r)
 		}
 	}
@@ -132,14 +130,15 @@ func (l *link) verify(rooms []*room, idle bool) bool {
 	return whole
 }
 
-// claim returns the position to verify; false when there is none, or when the
-// room says itself what it misses.
-func (r *room) claim(idle bool) (wire.Position, bool) {
+// claim returns the position to verify; false when there is none, when the room
+// says itself what it misses, or when it is elsewhere by now. Without entries the
+// room's epoch lasts only while somebody asks for it, however much is published.
+func (r *room) claim(l *link, idle bool) (wire.Position, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	busy := idle && r.active
+	busy := idle && r.active && r.cursor.at.Offset > 0
 	r.active = false
-	return r.cursor.at, r.cursor.known && !r.gone && !r.behind && !busy
+	return r.cursor.at, r.cursor.known && !r.gone && r.link == l && !r.behind && !busy
 }
 
 // judged takes the answer to a claim.

@@ -51,12 +51,7 @@ func (l *Log) call(ctx context.Context, o order) (outcome, error) {
 	out, err := l.attempt(ctx, o, 0)
 	if err == nil && o.repeat.again(out.fate) && l.pause(ctx) {
 		l.counts.retries.Add(1)
-		ago := time.Since(begun)
-		if out.fate == redirected && o.purpose != replicating {
-			out = l.redirect(ctx, o, ago)
-		} else {
-			out, err = l.attempt(ctx, o, ago)
-		}
+		out, err = l.repeat(ctx, o, out.fate, time.Since(begun))
 	}
 	if err == nil {
 		err = l.fault(out)
@@ -65,6 +60,19 @@ func (l *Log) call(ctx context.Context, o order) (outcome, error) {
 		l.counts.unavailable.Add(1)
 	}
 	return out, err
+}
+
+// repeat executes an order that had a fate some time ago again.
+func (l *Log) repeat(ctx context.Context, o order, was fate, ago time.Duration) (outcome, error) {
+	switch was {
+	case unsent, unloaded:
+		ago = 0 // nothing was executed that had to be looked for
+	case redirected:
+		if o.purpose != replicating {
+			return l.redirect(ctx, o, ago), nil
+		}
+	}
+	return l.attempt(ctx, o, ago)
 }
 
 // pause waits before a repeat; false when the caller has left.

@@ -30,7 +30,9 @@
 //
 // A request is repeated once, 50 ms later, if it certainly was not executed;
 // also if that is unknown, when a repeat is recognised by its key, or by its
-// nonce in a room with history. It never is executed unseen a second time.
+// nonce in a room with history. It never is executed unseen a second time, however
+// late: a second attempt that finds no first has another nonce, made of the first
+// one's, and each attempt looks for both.
 // While a slot of a cluster moves, Redis refuses commands about keys that exist
 // on neither or both sides: publishes that need one are unavailable until then.
 //

@@ -34,7 +34,7 @@ const (
 	maxKey = 128
 	// lookback is added to the age of an attempt whose answer was lost when
 	// the log is searched for it, for clocks that differ.
-	lookback = 30 * time.Second
+	lookback = 5 * time.Second
 	// overhead is about what a publish has on the wire besides its blob.
 	overhead = 512
 )
@@ -108,13 +108,14 @@ func (l *Log) publishArgs(d *draft, ago time.Duration) []any {
 	if d.unheard {
 		tell, channel = "", ""
 	}
-	args := make([]any, 0, 3+3+11)
+	args := make([]any, 0, 3+3+12)
 	args = append(args, "EVALSHA", l.scripts.publish.sha, keys, l.metaKey(d.Room), l.logKey(d.Room))
 	if d.keyed {
 		args = append(args, l.recordKey(d.Publication))
 	}
 	args = append(args, tell, channel, strconv.FormatUint(d.Position.Nonce, 10), d.blob, newEpoch(),
-		strconv.Itoa(max(0, d.Retention.Size)), milliseconds(d.Retention.Age), flag(d.waits), since(ago))
+		strconv.Itoa(max(0, d.Retention.Size)), milliseconds(d.Retention.Age), flag(d.waits), since(ago),
+		strconv.FormatUint(secondNonce(d.Position.Nonce), 10))
 	if d.keyed {
 		args = append(args, contentOf(&d.Publication.Publication), milliseconds(l.cfg.IdempotencyTTL))
 	}
@@ -212,6 +213,16 @@ func random48() uint64 {
 			return n
 		}
 	}
+}
+
+// secondNonce is the nonce that a second attempt has, made of the first one's,
+// so that each is known by both. It is never 0.
+func secondNonce(first uint64) uint64 {
+	const bit = 1 << 47
+	if first == bit {
+		return wire.Bits48
+	}
+	return first ^ bit
 }
 
 // milliseconds rounds up, so that only what is nothing becomes "0".

@@ -137,8 +137,11 @@ func TestASecondAttemptIsFoundFartherBack(t *testing.T) {
 	if pos, err = parsePosition([]byte(second(time.Second)[1:])); err != nil || pos.Offset != 352 || pos.Nonce == 4712 {
 		t.Errorf("a second attempt that finds no first is at %v: %v", pos, err)
 	}
-	// What is older than any attempt is not looked at.
-	if answer := second(-lookback - time.Hour); answer[0] != 's' {
+	// A first attempt is not looked for far back.
+	if d, err = newDraft(&p); err != nil {
+		t.Fatal(err)
+	}
+	if answer := second(0); answer[0] != 's' {
 		t.Errorf("a first attempt: %q", answer)
 	}
 }
@@ -339,5 +342,33 @@ func TestLifetimesOfKeysFollowTheRetention(t *testing.T) {
 		r.redis.Client().PExpire(t.Context(), meta, 11*time.Hour)
 		use()
 		want("a meta after "+what, life(meta), 2*time.Minute+24*time.Hour)
+	}
+}
+
+func TestAnAttemptThatIsExecutedLateOrTwiceStoresNothingAgain(t *testing.T) {
+	r := start(t, redistest.Single(t).Config(), Config{})
+	for name, order := range map[string][]time.Duration{
+		"the second attempt twice":                  {time.Second, time.Second},
+		"the first attempt after the second":        {time.Second, 0},
+		"the second after the first":                {0, time.Second},
+		"the second twice after the first":          {0, time.Second, time.Second},
+		"the first and the second after the second": {time.Second, 0, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := r.draft(name, kept)
+			r.publish(r.draft(p.Room, kept))
+			d, err := newDraft(&p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, ago := range order {
+				args := r.log.publishArgs(&d, ago)
+				args[0], args[1] = "EVAL", r.log.scripts.publish.source
+				answer, err := r.redis.Client().Do(t.Context(), args...).Text()
+				if want := byte('r'); err != nil || i > 0 && answer[0] != want {
+					t.Errorf("attempt %d: %q, %v", i+1, answer, err)
+				}
+			}
+		})
 	}
 }

@@ -58,15 +58,33 @@ func (l *Log) readPage(ctx context.Context, room string, since wire.Position, li
 			return page, nil
 		}
 		next, err := l.readChunk(ctx, room, last, min(more, chunkEntries))
-		var refusal *broker.InsufficientStateError
-		if errors.As(err, &refusal) || err == nil && len(next.Publications) == 0 {
-			return broker.Page{}, errMoved
-		}
-		if err != nil {
-			return broker.Page{}, err
+		if err != nil || len(next.Publications) == 0 {
+			return brokenOff(since, page.Top, next.Top, err)
 		}
 		page.Publications = append(page.Publications, next.Publications...)
 	}
+}
+
+// brokenOff is what becomes of a page that ends before its top, when the log
+// says why it does not go on.
+func brokenOff(since, top, now wire.Position, err error) (broker.Page, error) {
+	var refusal *broker.InsufficientStateError
+	switch {
+	case err != nil && !errors.As(err, &refusal):
+		return broker.Page{}, err
+	case refusal != nil && refusal.Reason == "trimmed" && now == top:
+		return beforeHole(since, top)
+	}
+	return broker.Page{}, errMoved
+}
+
+// beforeHole is what there is of a log that has not moved on and yet does not
+// follow what was read: as in whole.
+func beforeHole(since, top wire.Position) (broker.Page, error) {
+	if since.IsZero() {
+		return broker.Page{Top: top}, nil
+	}
+	return broker.Page{Top: top}, &broker.InsufficientStateError{Reason: "trimmed"}
 }
 
 func bounded(limit, most int) int {
@@ -107,7 +125,7 @@ func (l *Log) readChunk(ctx context.Context, room string, since wire.Position, l
 		return broker.Page{}, err
 	}
 	cmd, _ := out.cmd.(*redis.StringSliceCmd)
-	page, err := decodePage(room, since, limit, cmd.Val())
+	page, err := l.decodePage(room, since, limit, cmd.Val())
 	if errors.Is(err, errMessage) {
 		l.counts.unavailable.Add(1)
 		l.report(err)
@@ -130,8 +148,9 @@ func positionArgs(p wire.Position) []any {
 	return []any{newEpoch(), epoch, strconv.FormatUint(p.Offset, 10), strconv.FormatUint(p.Nonce, 10)}
 }
 
-// decodePage reads the answer of read.lua.
-func decodePage(room string, since wire.Position, limit int, answer []string) (broker.Page, error) {
+// decodePage reads the answer of read.lua. An entry that cannot be read is as one
+// that somebody has deleted.
+func (l *Log) decodePage(room string, since wire.Position, limit int, answer []string) (broker.Page, error) {
 	if len(answer) < 2 || len(answer)%3 != 2 {
 		return broker.Page{}, errMessage
 	}
@@ -146,7 +165,12 @@ func decodePage(room string, since wire.Position, limit int, answer []string) (b
 	for entries := answer[2:]; len(entries) > 0; entries = entries[3:] {
 		pub, err := decodeEntry(entries[0], entries[1], entries[2])
 		if err != nil {
-			return broker.Page{}, err
+			l.report(err)
+			if !since.IsZero() {
+				return beforeHole(since, top)
+			}
+			page.Publications = nil
+			continue
 		}
 		pub.Room, pub.Position.Epoch = room, top.Epoch
 		page.Publications = append(page.Publications, pub)

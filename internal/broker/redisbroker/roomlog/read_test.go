@@ -283,3 +283,19 @@ func TestEntriesThatOthersDeleteAreNoSilentHole(t *testing.T) {
 	r.refused(p[4], "trimmed")
 	r.offsets(r.page(p[5], broker.NoLimit).Publications, 1, 0)
 }
+
+func TestAHoleAtTheTopIsToldAtOnce(t *testing.T) {
+	r := start(t, redistest.Single(t).Config(), Config{})
+	p := r.fill(5, kept)
+	id := fmt.Sprintf("%d-%d", p[5].Offset, p[5].Nonce)
+	if err := r.redis.Client().XDel(t.Context(), r.log.logKey(room), id).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.refused(p[2], "trimmed")
+	if page := r.page(wire.Position{}, broker.NoLimit); len(page.Publications) != 0 || page.Top != p[5] {
+		t.Errorf("from the beginning: %+v", page)
+	}
+	if page := r.page(p[5], broker.NoLimit); len(page.Publications) != 0 || page.Top != p[5] {
+		t.Errorf("from the top: %+v", page)
+	}
+}

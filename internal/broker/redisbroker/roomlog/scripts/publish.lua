@@ -8,14 +8,15 @@
 --       6 entries to keep, 0 for none   7 their age in ms, 0 for any
 --       8 "1" if a repeat must reach replicas too
 --       9 "" at the first attempt; else how long ago it may have been, in ms
---      10 digest of the content   11 life of the key's record in ms
+--      10 nonce of a second attempt
+--      11 digest of the content   12 life of the key's record in ms
 --
 -- Returns "c" for a conflict of keys, else "s" (stored) or "r" (repeated) and
 -- " epoch offset nonce"; without history epoch and offset are 0, and the nonce
 -- is that of the attempt which was stored.
 local call = redis.call
 local format = string.format
-local channel, nonce, size, age, digest = ARGV[2], ARGV[3], ARGV[6], ARGV[7], ARGV[10]
+local channel, nonce, size, age, second, digest = ARGV[2], ARGV[3], ARGV[6], ARGV[7], ARGV[10], ARGV[11]
 local meta_key, log_key, record_key = KEYS[1], KEYS[2], KEYS[3]
 
 -- WAIT covers what its connection has written: a repeat writes something.
@@ -62,16 +63,19 @@ if size == '0' then
     call(ARGV[1], channel, format('1P 0 0 %s 0 %.0f\n', nonce, now) .. ARGV[4])
   end
   if record_key then
-    call('SET', record_key, digest .. ' 0 0 ' .. nonce, 'PX', ARGV[11])
+    call('SET', record_key, digest .. ' 0 0 ' .. nonce, 'PX', ARGV[12])
   end
   return 's 0 0 ' .. nonce
 end
 
 if meta then
-  local at = string.find(recent, ' ' .. nonce .. ' ', 1, true)
-  if at then
-    local _, newer = string.gsub(string.sub(recent, 1, at), ' ', '')
-    return repeated(meta_key, meta, format('r %s %.0f %s', epoch, top - newer + 1, nonce))
+  -- Attempts may be executed late, or twice: each is known by both nonces.
+  for _, known in ipairs({nonce, second}) do
+    local at = string.find(recent, ' ' .. known .. ' ', 1, true)
+    if at then
+      local _, newer = string.gsub(string.sub(recent, 1, at), ' ', '')
+      return repeated(meta_key, meta, format('r %s %.0f %s', epoch, top - newer + 1, known))
+    end
   end
   if ARGV[9] ~= '' and not record_key then
     -- The answer to an earlier attempt may be lost: look further back.
@@ -80,8 +84,8 @@ if meta then
       local page = call('XREVRANGE', log_key, before, '-', 'COUNT', 100)
       for _, entry in ipairs(page) do
         local offset, entry_nonce = string.match(entry[1], '^(%d+)-(%d+)$')
-        if entry_nonce == nonce then
-          return repeated(meta_key, meta, format('r %s %s %s', epoch, offset, nonce))
+        if entry_nonce == nonce or entry_nonce == second then
+          return repeated(meta_key, meta, format('r %s %s %s', epoch, offset, entry_nonce))
         end
         if tonumber(entry[2][2]) < oldest then
           page = {}
@@ -95,7 +99,7 @@ if meta then
     -- The earlier attempt may have been stored, seen and then lost with a
     -- failover: at the same offset, behind other entries, this one must not
     -- pass for it.
-    nonce = format('%.0f', tonumber(ARGV[5], 16))
+    nonce = second
   end
 else
   call('DEL', log_key) -- of an epoch that nobody knows any more
@@ -131,7 +135,7 @@ end
 
 local position = ' ' .. epoch .. ' ' .. offset .. ' ' .. nonce
 if record_key then
-  call('SET', record_key, digest .. position, 'PX', ARGV[11])
+  call('SET', record_key, digest .. position, 'PX', ARGV[12])
 end
 if channel ~= '' then
   call(ARGV[1], channel, '1P' .. position .. ' ' .. prev .. ' ' .. time .. '\n' .. ARGV[4])
