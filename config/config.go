@@ -25,6 +25,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/logging"
+	"github.com/moonx-farm/ws-gateway/internal/peer"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/router"
@@ -55,6 +56,7 @@ type Config struct {
 	Logs      roomlog.Config
 	Redis     redisconn.Config
 	Cluster   cluster.Config
+	Peer      peer.Config
 	Bridge    bridge.Config
 	Commands  streams.Config
 	Tuning    tuning.Config
@@ -113,6 +115,11 @@ func (c *Config) complete() {
 	c.Engine.MaxPayload, c.Engine.SendQueueBytes = c.Transport.MaxMessageBytes, c.Transport.SendQueueBytes
 	c.Engine.MessageTimeout, c.Engine.WriteTimeout = c.Transport.MessageTimeout, c.Transport.WriteTimeout
 	c.Engine.CloseTimeout = c.Transport.CloseTimeout
+	c.Peer.MaxBody, c.Peer.BodyTimeout, c.Peer.WriteTimeout = c.Transport.MaxMessageBytes, c.Transport.MessageTimeout, c.Transport.WriteTimeout
+	c.Peer.HoldTime = c.Engine.PingInterval + c.Engine.PingTimeout + 15*time.Second
+	if name := c.Peer.Host(); name != "" {
+		c.Server.AdminAllowedHosts = append(c.Server.AdminAllowedHosts, name)
+	}
 	if level, _ := gateway.LevelOf(c.Gateway.SecurityLevel); level.RateLimits {
 		c.Limit.RateLimiting = true
 	}
@@ -148,7 +155,7 @@ func (c *Config) validate() []error {
 	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), notPositive(c.Logs), notPositive(c.Engine), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Engine, c.SocketIO, c.Emitter, c.Broker, c.Logs, c.Redis, c.Cluster, c.Bridge, c.Commands, c.API, c.Tuning,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Engine, c.SocketIO, c.Emitter, c.Broker, c.Logs, c.Redis, c.Cluster, c.Peer, c.Bridge, c.Commands, c.API, c.Tuning,
 	} {
 		for _, fault := range split(part.Validate()) {
 			if !said(zero, fault) {

@@ -22,6 +22,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/metrics"
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
+	"github.com/moonx-farm/ws-gateway/internal/peer"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
@@ -39,6 +40,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/hubfx"
 	"github.com/moonx-farm/ws-gateway/modules/metricsfx"
 	"github.com/moonx-farm/ws-gateway/modules/monitorfx"
+	"github.com/moonx-farm/ws-gateway/modules/peerfx"
 	"github.com/moonx-farm/ws-gateway/modules/policyfx"
 	"github.com/moonx-farm/ws-gateway/modules/pollingfx"
 	"github.com/moonx-farm/ws-gateway/modules/presencefx"
@@ -89,8 +91,9 @@ func store(cfg config.Config) fx.Option {
 		))
 	}
 	return fx.Options(
-		fx.Supply(cfg.Redis, cfg.Logs, commands(cfg), emitters(cfg)),
-		redisfx.Module, redisbrokerfx.Module, presencefx.Module, fleetfx.Shared, streamsfx.Module, emitterfx.Module,
+		fx.Supply(cfg.Redis, cfg.Logs, commands(cfg), emitters(cfg), cfg.Peer),
+		redisfx.Module, redisbrokerfx.Module, presencefx.Module, fleetfx.Shared, streamsfx.Module, emitterfx.Module, peerfx.Module,
+		fx.Decorate(func(e gateway.Engine, f *peer.Forwarder) gateway.Engine { return f.Over(e) }),
 		fx.Provide(
 			func(b *redisbroker.Broker) broker.Broker { return b },
 			func(b *redisbroker.Broker) gateway.Quiescer { return b },

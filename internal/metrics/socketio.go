@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"github.com/moonx-farm/ws-gateway/internal/bridge/emitter"
+	"github.com/moonx-farm/ws-gateway/internal/peer"
 	"github.com/moonx-farm/ws-gateway/internal/socketio"
 	"github.com/moonx-farm/ws-gateway/internal/transport/polling"
 )
@@ -66,6 +67,26 @@ func (r *Registry) Emitter(stats func() emitter.Stats) {
 		for _, v := range []int64{
 			s.Reconnects, s.Received, s.Dropped, s.Events, s.Delivered, s.Requests, s.Refused, s.Unreadable,
 		} {
+			set(float64(v))
+		}
+	}
+	r.reg.MustRegister(c)
+}
+
+// Peer registers the metrics of what instances pass on to each other.
+func (r *Registry) Peer(sent func() peer.Stats, taken func() peer.ReceiverStats) {
+	c := &Collector{}
+	c.gauge("peer_requests", "Requests that are being passed on to other instances.")
+	c.gauge("peer_websockets", "WebSockets that live by way of this instance.")
+	c.counter("peer_passed_total", "Requests that were passed on.")
+	c.counter("peer_failed_total", "Of these, those without an answer, or with one that broke off.")
+	c.counter("peer_unknown_total", "Requests for sessions of instances that are not there.")
+	c.counter("peer_busy_total", "Requests that were refused since too many were under way.")
+	c.counter("peer_taken_total", "Requests of other instances.")
+	c.counter("peer_refused_total", "Requests on the peer route without a valid ticket.")
+	c.read = func(set func(float64)) {
+		s, t := sent(), taken()
+		for _, v := range []int64{s.Requests, s.WebSockets, s.Passed, s.Failed, s.Unknown, s.Busy, t.Taken, t.Refused} {
 			set(float64(v))
 		}
 	}

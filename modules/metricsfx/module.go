@@ -22,6 +22,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/metrics"
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
+	"github.com/moonx-farm/ws-gateway/internal/peer"
 	"github.com/moonx-farm/ws-gateway/internal/presence"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/reload"
@@ -53,6 +54,8 @@ type sources struct {
 	Commands  *streams.Commands    `optional:"true"`
 	Streams   *streams.Sender      `optional:"true"`
 	Emitter   *emitter.Listener    `optional:"true"`
+	Forwarder *peer.Forwarder      `optional:"true"`
+	Receiver  *peer.Receiver       `optional:"true"`
 	Engine    *polling.Server
 	SocketIO  *socketio.Server
 	Registry  *cluster.Registry
@@ -83,6 +86,7 @@ func register(s sources) *metrics.Registry {
 		r.Revocations(s.Revoked.Stats)
 		r.Presence(s.Directory.Stats)
 		r.Emitter(s.Emitter.Stats)
+		r.Peer(s.Forwarder.Stats, s.Receiver.Stats)
 		r.Streams(s.Commands.Stats, s.Streams.Stats)
 	}
 	r.SocketIO(s.Engine.Stats, s.SocketIO.Stats)

@@ -60,7 +60,8 @@ func (p *polls) hangUp(say say) {
 	if p.answering != nil && say != sayNoop {
 		_ = p.answering.rc.SetWriteDeadline(time.Unix(1, 0)) // wakes its writer
 	}
-	if p.post != nil && !p.receiving {
+	if p.post != nil && p.post.reading {
+		p.post.cut = true
 		_ = p.post.rc.SetReadDeadline(time.Unix(1, 0)) // wakes its reader
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -291,6 +292,29 @@ func TestAPollThatIsLateForTheGoodbyeIsToldOfIt(t *testing.T) {
 		c.expectPost("1") // no poll comes
 		c.expectGone()
 	})
+}
+
+// Clients behind one proxy, or in one process, share HTTP connections.
+func TestASessionThatEndsLeavesTheHTTPConnectionToOthers(t *testing.T) {
+	r := newRig(t, Config{})
+	shared, ok := r.client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatal("another kind of client")
+	}
+	shared.MaxConnsPerHost = 1
+	for range 3 {
+		r.connect().expectPost("1")
+		c := r.connect()
+		held := c.poll()
+		select {
+		case got := <-held:
+			t.Fatalf("a poll ended at once: %+v", got)
+		case <-time.After(20 * time.Millisecond):
+		}
+		c.conn.Send(textFrame("hello"))
+		expectAnswer(t, held, "4hello")
+		c.expectPost("1")
+	}
 }
 
 func TestBodiesOverTheLimitAreRefusedAndTheSessionLives(t *testing.T) {

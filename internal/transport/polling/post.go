@@ -31,6 +31,10 @@ var (
 // post is one POST of a session.
 type post struct {
 	rc *http.ResponseController
+
+	// Guarded by the session's mu.
+	reading bool // its body
+	cut     bool // its reading was: the HTTP connection serves nothing more
 }
 
 // servePost takes the packets of a POST. It answers once the handler has taken
@@ -49,6 +53,9 @@ func (e *session) servePost(w http.ResponseWriter, r *http.Request) {
 	e.srv.budget.release(cap(body))
 	farewell := e.endPost(err)
 	e.linger(r.Context(), farewell)
+	if e.wasCut(p) {
+		w.Header().Set("Connection", "close")
+	}
 	switch {
 	case errors.Is(err, errTooLarge):
 		w.Header().Set("Connection", "close") // the rest of it is not read
@@ -89,10 +96,35 @@ func (e *session) readBody(p *post, r *http.Request) ([]byte, error) {
 	if r.ContentLength > int64(limit) {
 		return nil, errTooLarge
 	}
-	_ = p.rc.SetReadDeadline(time.Now().Add(e.srv.cfg.MessageTimeout))
+	e.startReading(p)
 	body, err := e.readAll(r.Body, limit)
-	_ = p.rc.SetReadDeadline(time.Time{}) // net/http watches for the end of the client from now on
+	e.stopReading(p)
 	return body, err
+}
+
+func (e *session) startReading(p *post) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.reading = !e.over; p.reading {
+		_ = p.rc.SetReadDeadline(time.Now().Add(e.srv.cfg.MessageTimeout))
+	}
+}
+
+// stopReading lifts the deadline: net/http watches for the end of the client
+// from now on, and takes one that has passed for that, for all later requests
+// of the HTTP connection, whosever they are.
+func (e *session) stopReading(p *post) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.reading = false; !p.cut {
+		_ = p.rc.SetReadDeadline(time.Time{})
+	}
+}
+
+func (e *session) wasCut(p *post) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return p.cut
 }
 
 // readAll reads at most limit bytes into memory that grows as they come.
