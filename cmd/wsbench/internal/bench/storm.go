@@ -154,7 +154,7 @@ func (s *storm) spread() float64 {
 
 // behind counts members that do not have what was acknowledged in their room.
 func (s *storm) behind() (n int) {
-	s.f.each(func(cl *client) {}) // what the loops were doing is done
+	s.f.each(func(*client) {}) // what the loops were doing is done
 	for _, a := range s.apps {
 		n += int(a.behind.Load())
 	}

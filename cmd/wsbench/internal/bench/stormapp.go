@@ -265,7 +265,7 @@ func (a *stormApp) answered(c *engine.Conn, p *stormPeer, e *gwproto.Envelope) {
 func (a *stormApp) handedOff(p *stormPeer, e *gwproto.Envelope, now int64) {
 	p.handed = true
 	after, _ := gwproto.Uint(gwproto.Field(e.Data, "afterMs"))
-	p.afterMS = int64(min(after, 60_000)) //nolint:gosec // bounded
+	p.afterMS = int64(min(after, 60_000))
 	if second := now / int64(time.Second); second != a.second {
 		a.second, a.inSecond = second, 0
 	}
