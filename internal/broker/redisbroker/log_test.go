@@ -187,9 +187,10 @@ func TestALongLogIsLookedThroughInTime(t *testing.T) {
 	}
 	wg.Wait()
 	at := r.redis.Config()
-	at.Prefix, at.Port = n.redis.Prefix(), slowly(t, r.redis, 60*time.Millisecond)
+	at.Prefix, at.Port = n.redis.Prefix(), slowly(t, r.redis, 240*time.Millisecond)
 	far := r.add(at, Config{})
-	ctx, cancel := context.WithTimeout(t.Context(), readTimeout)
+	// As much longer as the line is slower than one that the time is meant for.
+	ctx, cancel := context.WithTimeout(t.Context(), 4*readTimeout)
 	defer cancel()
 	top := n.top(t, lobby)
 	old := wire.Position{Epoch: top.Epoch ^ 1, Offset: top.Offset + 1, Nonce: 1}

@@ -17,10 +17,12 @@ func TestFiguresOfThisProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for begin := time.Now(); time.Since(begin) < 150*time.Millisecond; {
+	spent := time.Duration(0)
+	for begin := time.Now(); spent < 50*time.Millisecond && time.Since(begin) < 20*time.Second; {
+		after, _ := CPU(pid)
+		spent = after - before
 	}
-	after, _ := CPU(pid)
-	if spent := after - before; spent < 50*time.Millisecond || spent > 5*time.Second {
+	if spent < 50*time.Millisecond || spent > 20*time.Second {
 		t.Errorf("CPU %v", spent)
 	}
 	if SelfCPU() <= 0 {
