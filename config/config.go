@@ -111,7 +111,7 @@ func unset(name, value string) bool {
 func (c *Config) complete() {
 	c.Gateway.CloseTimeout = c.Transport.CloseTimeout
 	c.SocketIO.MaxPacketBytes, c.SocketIO.PacketTimeout = c.Transport.MaxMessageBytes, c.Transport.MessageTimeout
-	c.SocketIO.ConnectTimeout = c.Gateway.AuthDeadline
+	c.SocketIO.ConnectTimeout, c.SocketIO.MaxMissedBytes = c.Gateway.AuthDeadline, c.Transport.SendQueueBytes/2
 	c.Engine.MaxPayload, c.Engine.SendQueueBytes = c.Transport.MaxMessageBytes, c.Transport.SendQueueBytes
 	c.Engine.MessageTimeout, c.Engine.WriteTimeout = c.Transport.MessageTimeout, c.Transport.WriteTimeout
 	c.Engine.CloseTimeout = c.Transport.CloseTimeout

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
+	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/socketio"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
@@ -31,7 +32,19 @@ func (s *SocketIO) Admit(ctx context.Context, c socketio.Connect) (socketio.Admi
 	return socketio.Admitted{
 		Identity: hello.Identity,
 		Open:     func(conn transport.Conn) transport.Handler { return s.gateway.parts.Router.Open(conn, hello) },
+		Resume: func(ctx context.Context, conn transport.Conn, state socketio.Resumed) (transport.Handler, bool) {
+			return s.gateway.parts.Router.Resume(ctx, conn, router.Resumed{
+				Hello: resumed(hello, state), Rooms: state.Rooms, Say: state.Say,
+			})
+		},
 	}, nil
+}
+
+// resumed is a session's greeting with what it had before it was cut. Where its
+// rooms are resumed from is known.
+func resumed(hello session.Hello, state socketio.Resumed) session.Hello {
+	hello.ID, hello.Identity, hello.Since = state.SID, state.Identity, nil
+	return hello
 }
 
 // hello finds out who a client is, and whether the router takes its session.

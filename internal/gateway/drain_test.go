@@ -17,6 +17,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
 	"github.com/moonx-farm/ws-gateway/internal/limit"
+	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/transport/pipe"
@@ -70,6 +71,10 @@ func (c *crowd) Open(conn transport.Conn, hello session.Hello) transport.Handler
 	defer c.mu.Unlock()
 	c.sessions[s] = true
 	return s
+}
+
+func (c *crowd) Resume(context.Context, transport.Conn, router.Resumed) (transport.Handler, bool) {
+	return nil, false
 }
 
 func (c *crowd) Pending() int64                              { return 0 }

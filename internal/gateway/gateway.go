@@ -15,6 +15,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
 	"github.com/moonx-farm/ws-gateway/internal/limit"
+	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -25,6 +26,8 @@ type Router interface {
 	Open(c transport.Conn, hello session.Hello) transport.Handler
 	// Admits tells whether Open would give a session its identity.
 	Admits(ctx context.Context, hello session.Hello) error
+	// Resume takes up a session that was cut; false when that is not possible.
+	Resume(ctx context.Context, c transport.Conn, from router.Resumed) (transport.Handler, bool)
 	Hold(ctx context.Context) error
 	// Pending counts sessions that nobody has authenticated on yet.
 	Pending() int64

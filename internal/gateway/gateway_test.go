@@ -16,6 +16,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/limit"
+	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -47,6 +48,10 @@ func (s *stage) Quiesce(context.Context) error {
 func (s *stage) Open(_ transport.Conn, hello session.Hello) transport.Handler {
 	s.hello = hello
 	return nil
+}
+
+func (s *stage) Resume(context.Context, transport.Conn, router.Resumed) (transport.Handler, bool) {
+	return nil, false
 }
 
 func (s *stage) Admits(context.Context, session.Hello) error { return s.admits }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -41,13 +42,18 @@ type engine struct {
 	accepted  *pipe.Client
 	continued int
 	fails     error
+	accept    func(transport.Request) *pipe.Client // nil: a plain one
 }
 
 func (e *engine) Accept(req transport.Request) error {
 	if e.fails != nil {
 		return e.fails
 	}
-	e.accepted = pipe.New(req.Open)
+	if e.accept != nil {
+		e.accepted = e.accept(req)
+	} else {
+		e.accepted = pipe.New(req.Open)
+	}
 	_, _ = req.W.Write([]byte("opened"))
 	return nil
 }
@@ -67,6 +73,7 @@ type house struct {
 	entrance *SocketIO
 	engine   *engine
 	limits   *limit.Limiter
+	live     *policy.Live
 }
 
 const houseRooms = `
@@ -79,13 +86,15 @@ type wishes struct {
 	gateway Config
 	limits  limit.Config
 	local   bool
+	recover time.Duration
+	rooms   string // the policy, "" for houseRooms
 }
 
 // inHouse runs a test in a gateway whose time passes at once.
 func inHouse(t *testing.T, want wishes, f func(t *testing.T, h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p, err := policy.Parse([]byte(houseRooms))
+		p, err := policy.Parse([]byte(cmp.Or(want.rooms, houseRooms)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +103,9 @@ func inHouse(t *testing.T, want wishes, f func(t *testing.T, h *house)) {
 		h.hub = hub.New(hub.Config{MaxRooms: 10, CatchUpBytes: 1 << 20}, broker, live.Lookup, quick{}, w)
 		verifier := auth.Development{}
 		h.router = router.New(router.Config{Instance: "here", Version: "v0"}, h.hub, broker, verifier, live, w, zap.NewNop())
-		h.sockets = socketio.New(socketio.Config{Namespaces: []string{"/chat"}}, w, zap.NewNop())
+		h.sockets = socketio.New(socketio.Config{Namespaces: []string{"/chat"}, Recovery: want.recover, MaxMissedBytes: 10_000}, w, zap.NewNop())
+		h.live = live
+		h.sockets.UseRecovery(socketio.NewMemory(), h.hub.Places)
 		w.Start()
 		broker.Start(h.hub)
 		cfg := want.gateway

@@ -70,7 +70,7 @@ func (b *batch) toRoom(r *room) {
 	}
 	origins := b.markOrigins(r)
 	first := b.pubs[0].Position
-	sameEpoch := first.Epoch == b.pubs[len(b.pubs)-1].Position.Epoch
+	sameEpoch := first.Epoch == r.deliveredLocked(b.pubs[len(b.pubs)-1].Position).Epoch
 	n := 0
 	for _, st := range r.members {
 		switch {

@@ -186,6 +186,7 @@ func (h *Hub) settle(st *joiner, page broker.Page, out Joined, reply func(Joined
 	frames = append(frames, st.sess.Codec().Event(inStream(r.name, reply(out))))
 	frames = st.frames(frames, page.Publications, slow, nil)
 	frames = st.frames(frames, j.held, slow, st.wants)
+	st.sess.Entered(wire.Place{Room: r.name, Position: out.Position})
 	st.sess.SendFrames(frames)
 	if !entered {
 		h.enteredLocked(r, st.seat)

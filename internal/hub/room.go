@@ -24,6 +24,7 @@ type room struct {
 	members []*seat           // guarded by mu
 	graces  map[string]*grace // guarded by mu: users who left a moment ago
 	users   map[string]int    // guarded by mu: seats by user, kept for the fleet alone
+	last    wire.Position     // guarded by mu: of what was delivered to members last
 }
 
 // seat is a session's place in a room.

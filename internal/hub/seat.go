@@ -106,6 +106,9 @@ func (h *Hub) leave(s *session.Session, name string, said func()) bool {
 	r.mu.Lock()
 	s.Stand(st)
 	stood := h.standLocked(st, false)
+	if stood {
+		s.Exited(r.name)
+	}
 	if stood && said != nil {
 		said()
 	}

@@ -107,6 +107,13 @@ func (s *Session) Outside(room string, f func()) bool {
 	return true
 }
 
+// Rooms returns the seats of the session.
+func (s *Session) Rooms() []Seat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seats)
+}
+
 // Seats counts the rooms of the session.
 func (s *Session) Seats() int {
 	s.mu.Lock()

@@ -50,6 +50,11 @@ type Admitted struct {
 	// Open starts the socket's session. The client has been told of the consent
 	// by then; what Open sends follows it.
 	Open func(transport.Conn) transport.Handler
+	// Resume takes up a session of the identity's user instead, on a connection
+	// that holds back what is sent until Resumed.Say. False, and nothing is left,
+	// when a part of it cannot be had; it does not outlast ctx by much. nil: no
+	// session can be taken up.
+	Resume func(ctx context.Context, c transport.Conn, from Resumed) (transport.Handler, bool)
 }
 
 // Admission decides about CONNECT packets.

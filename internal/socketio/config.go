@@ -21,6 +21,12 @@ type Config struct {
 	// "/chat". They share rooms and users.
 	Namespaces []string `env:"SOCKETIO_NAMESPACES" envSeparator:","`
 
+	// Recovery is how long after its connection was cut a session can be
+	// recovered. 0: sessions cannot.
+	Recovery time.Duration `env:"SOCKETIO_RECOVERY" envDefault:"0s"`
+
+	// MaxMissedBytes bounds what a recovered session gets at once. Zero: 512 KiB.
+	MaxMissedBytes int
 	// MaxPacketBytes bounds a binary packet with its attachments. Zero: 64 KiB.
 	MaxPacketBytes int
 	// ConnectTimeout is how long a connection may have no socket. Zero: 10 s.
@@ -40,6 +46,9 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("SOCKETIO_NAMESPACES %q: want names such as /chat, of at most %d bytes", name, codec.MaxNamespace))
 		}
 	}
+	if c.Recovery != 0 && (c.Recovery < time.Second || c.Recovery > 24*time.Hour) {
+		faults = append(faults, fmt.Errorf("SOCKETIO_RECOVERY %v: want 0, or from 1s to 24h", c.Recovery))
+	}
 	return errors.Join(faults...)
 }
 
@@ -52,6 +61,7 @@ func validNamespace(name string) bool {
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
+	c.MaxMissedBytes = cmp.Or(c.MaxMissedBytes, 512<<10)
 	c.MaxPacketBytes = cmp.Or(c.MaxPacketBytes, 64<<10)
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 10*time.Second)
 	c.PacketTimeout = cmp.Or(c.PacketTimeout, 15*time.Second)
@@ -63,6 +73,9 @@ func (c Config) codecs() map[string]codec.Codec {
 	all := map[string]codec.Codec{}
 	for _, name := range slices.Concat([]string{"/"}, c.Namespaces) {
 		all[name] = codec.For(name)
+		if c.Recovery > 0 {
+			all[name] = all[name].Recoverable()
+		}
 	}
 	return all
 }

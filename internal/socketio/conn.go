@@ -138,15 +138,15 @@ func (c *conn) violate(err error) {
 
 // Closed implements transport.Handler.
 func (c *conn) Closed(why wire.Close) {
-	for _, h := range c.end(why) {
-		h.Closed(why)
+	for _, s := range c.end(why) {
+		s.finish(why)
 	}
 	c.account.Close()
 	c.server.open.Add(-1)
 }
 
 // end ends everything on the connection and returns who must be told.
-func (c *conn) end(why wire.Close) (told []transport.Handler) {
+func (c *conn) end(why wire.Close) (told []*socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
@@ -157,9 +157,9 @@ func (c *conn) end(why wire.Close) (told []transport.Handler) {
 	}
 	for _, s := range c.sockets {
 		if !s.ended {
-			s.endLocked(why)
+			s.endLocked(why, false)
 			if s.doneLocked() {
-				told = append(told, s.handler)
+				told = append(told, s)
 			}
 		}
 	}

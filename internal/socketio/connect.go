@@ -110,7 +110,9 @@ func (c *conn) decide(a Connect) bool {
 			c.rebuff(a.Codec, err)
 			return
 		}
-		c.begin(a, admitted)
+		if !c.resume(ctx, a, admitted) {
+			c.begin(a, admitted)
+		}
 	}) {
 		cancel()
 		c.engine.Close(closeLeaves)
@@ -177,6 +179,24 @@ func (c *conn) begin(a Connect, admitted Admitted) {
 func (c *conn) consent(a Connect, identity *auth.Identity) *socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := c.addLocked(a, identity)
+	if s == nil {
+		return nil
+	}
+	pid := ""
+	if r := c.server.recovery; r != nil {
+		pid = newPID()
+		s.track = r.newTrack(s, a.SID, pid, newOwner(), identity)
+		r.add(s.track)
+	}
+	c.server.connects.Add(1)
+	c.engine.Send(a.Codec.Connected(a.SID, pid))
+	return s
+}
+
+// addLocked adds the socket of a CONNECT that was admitted; nil when the
+// connection has ended.
+func (c *conn) addLocked(a Connect, identity *auth.Identity) *socket {
 	if c.ended {
 		return nil
 	}
@@ -189,8 +209,6 @@ func (c *conn) consent(a Connect, identity *auth.Identity) *socket {
 	c.serveLocked()
 	c.foreverLocked()
 	c.server.sockets.Add(1)
-	c.server.connects.Add(1)
-	c.engine.Send(a.Codec.Connected(a.SID, ""))
 	return s
 }
 

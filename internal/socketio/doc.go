@@ -33,15 +33,31 @@
 // A binary packet is put together with its attachments, in a bounded size and
 // time, and handed on with its data in base64, see package codec/socketio.
 //
+// # Recovery
+//
+// Unless it is off, a session outlives its connection for a time. Its client gets
+// a secret, the pid; the session's user, id, rooms and positions are written to
+// a Store as they change (see track and recovery), with which any instance takes
+// it up when the client comes back with the pid: see resume. A record has one
+// owner, the connection that writes it. Who takes it becomes its owner and
+// empties it, so that it is taken once; the owner before learns of that when it
+// writes next, and is cut.
+//
+// Positions in a record are never ahead of the client: it starts from those that
+// rooms were joined at, and moves to what the client has answered a ping behind.
+// The one offset that the client itself gives is exact.
+//
 // # Locks
 //
 // conn.mu guards a connection and its sockets. It is taken with a session's
 // lock held, and held while something is sent, so that nothing of a socket
 // follows its DISCONNECT; never while a handler is called. Order: a session's
 // lock, then conn.mu, then Server.mu or the transport's, then the wheel's.
+// recovery.mu comes last, behind a room's too, and nothing is taken under it.
 //
 // # Goroutines
 //
-// Those that decide about a CONNECT, and those that tell a session of its end.
+// Those that decide about a CONNECT, those that tell a session of its end, and
+// with recovery one that writes.
 // Shutdown stops and waits for them.
 package socketio

@@ -85,7 +85,7 @@ func (c *conn) find(p codec.Packet) *socket {
 // in tells whether the socket is in a namespace, which is nil for "/".
 func (s *socket) in(namespace []byte) bool {
 	if namespace == nil {
-		return s.codec == codec.Codec{}
+		return s.codec.Namespace() == "/"
 	}
 	return s.codec.Namespace() == string(namespace)
 }
@@ -141,7 +141,7 @@ func (c *conn) leave(p codec.Packet) bool {
 	if s.ended || c.ended {
 		return true
 	}
-	s.endLocked(closeLeft)
+	s.endLocked(closeLeft, true)
 	s.finishLocked()
 	if c.aloneLocked() {
 		c.waitLocked()

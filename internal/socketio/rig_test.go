@@ -88,7 +88,7 @@ func (pl *play) Admit(ctx context.Context, c Connect) (Admitted, error) {
 		}
 	}
 	id := &auth.Identity{UserID: "ann"}
-	return Admitted{id, func(conn transport.Conn) transport.Handler {
+	return Admitted{Identity: id, Open: func(conn transport.Conn) transport.Handler {
 		p := &part{Conn: conn, play: pl, id: id}
 		pl.mu.Lock()
 		pl.sessions = append(pl.sessions, p)

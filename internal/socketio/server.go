@@ -27,6 +27,7 @@ type Server struct {
 	cancel context.CancelFunc
 
 	admission Admission // set before the first connection
+	recovery  *recovery // set before the first connection; nil without recovery
 
 	mu      sync.Mutex
 	closing bool               // guarded by mu
@@ -47,6 +48,23 @@ func New(cfg Config, w *wheel.Wheel, log *zap.Logger) *Server {
 // UseAdmission says who decides about CONNECT packets. Call it before the first
 // connection.
 func (s *Server) UseAdmission(a Admission) { s.admission = a }
+
+// UseRecovery says where sessions are written down that can be recovered, and
+// who tells how far their rooms have been delivered (hub.Hub.Places). Nothing is
+// written unless the configuration wants recovery; that without this is none.
+// Call it before the first connection.
+func (s *Server) UseRecovery(store Store, places func(connection string, f func(wire.Place))) {
+	if s.cfg.Recovery == 0 {
+		return
+	}
+	r := &recovery{
+		store: store, places: places, window: s.cfg.Recovery, log: s.log,
+		wake: make(chan struct{}, 1), tracks: map[string]*track{},
+	}
+	if s.spawn(func() { r.run(s.ctx) }) {
+		s.recovery = r
+	}
+}
 
 // Shutdown ends decisions under way, and waits for the server's goroutines. The
 // connections are the transport's, which must have ended before.
@@ -121,12 +139,18 @@ func (s *Server) Dismiss(why wire.Close) {
 type Stats struct {
 	Connections, Waiting, Sockets int64 // now
 	Connects, Refused             int64 // CONNECT packets that were admitted, and that were not
+	Recovered                     int64 // of those that were admitted: sessions taken up again
 	Violations                    int64 // connections that ended for one of the protocol
 }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
+	recovered := int64(0)
+	if s.recovery != nil {
+		recovered = s.recovery.recovered.Load()
+	}
 	return Stats{
+		Recovered:   recovered,
 		Connections: s.open.Load(), Waiting: s.waiting.Load(), Sockets: s.sockets.Load(),
 		Connects: s.connects.Load(), Refused: s.refused.Load(), Violations: s.violation.Load(),
 	}

@@ -12,6 +12,7 @@ import (
 type socket struct {
 	conn  *conn       // immutable
 	codec codec.Codec // immutable
+	track *track      // set as the socket is added; nil without recovery
 
 	// Guarded by conn.mu.
 	handler transport.Handler // nil while it is being made
@@ -19,6 +20,7 @@ type socket struct {
 	ended   bool              // takes and receives nothing more
 	told    bool              // the handler's Closed was called, or is about to be
 	why     wire.Close        // of the end
+	held    *held             // what is sent, while the session is being recovered; else nil
 }
 
 var _ transport.Conn = (*socket)(nil)
@@ -30,6 +32,8 @@ func (s *socket) Send(f *wire.Frame) bool {
 	switch {
 	case s.ended:
 		return false
+	case s.held != nil:
+		return s.held.add(s.conn.server.cfg.MaxMissedBytes, f)
 	case f.Parts != nil:
 		return s.conn.engine.SendAll(f.Parts)
 	}
@@ -40,6 +44,9 @@ func (s *socket) Send(f *wire.Frame) bool {
 func (s *socket) SendAll(fs []*wire.Frame) bool {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
+	if s.held != nil && !s.ended {
+		return s.held.add(s.conn.server.cfg.MaxMissedBytes, fs...)
+	}
 	return !s.ended && s.conn.engine.SendAll(whole(fs))
 }
 
@@ -74,7 +81,7 @@ func (s *socket) Close(why wire.Close) {
 		c.engine.Close(why)
 	default:
 		c.engine.Send(s.codec.Disconnected())
-		s.endLocked(why)
+		s.endLocked(why, true)
 		s.finishLocked()
 		if c.aloneLocked() {
 			c.waitLocked()
@@ -107,9 +114,13 @@ func (s *socket) Alone() bool {
 // Abort implements transport.Conn: it cuts the whole connection.
 func (s *socket) Abort() { s.conn.engine.Abort() }
 
-// endLocked ends the socket, which is open.
-func (s *socket) endLocked(why wire.Close) {
+// endLocked ends the socket, which is open. alone says that its connection
+// stays: then its session is over, and cannot be recovered.
+func (s *socket) endLocked(why wire.Close, alone bool) {
 	s.ended, s.why = true, why
+	if s.track != nil {
+		s.track.ended(alone)
+	}
 	s.conn.server.sockets.Add(-1)
 }
 
@@ -127,7 +138,7 @@ func (s *socket) doneLocked() bool {
 // its own: who ends a socket may hold its session's lock.
 func (s *socket) finishLocked() {
 	if s.doneLocked() {
-		s.conn.server.spawn(func() { s.handler.Closed(s.why) })
+		s.conn.server.spawn(func() { s.finish(s.why) })
 	}
 }
 

@@ -22,6 +22,13 @@ type Position struct {
 // Bits48 masks epochs and nonces, which have 48 bits: eight base64 characters.
 const Bits48 = 1<<48 - 1
 
+// Place is a position in a room's stream; the zero Position where there is no
+// history.
+type Place struct {
+	Room     string
+	Position Position
+}
+
 var errPosition = errors.New("malformed position")
 
 // IsZero reports whether p is no position at all.

@@ -12,6 +12,7 @@ import (
 // encoded once for all its members.
 type Codec struct {
 	namespace string // "" for "/"
+	offsets   bool   // publications say where they stand, see Recoverable
 }
 
 var _ codec.Strict = Codec{}
@@ -22,7 +23,7 @@ func For(namespace string) Codec {
 	if namespace == "/" {
 		namespace = ""
 	}
-	return Codec{namespace}
+	return Codec{namespace: namespace}
 }
 
 // Namespace is the codec's namespace, "/" for the root.
@@ -163,6 +164,9 @@ func (c Codec) Publication(p *wire.Publication) *wire.Frame {
 	if placed(p.Room, p.Position) {
 		b = appendPlace(append(b, ','), p.Room, p.Position)
 	}
+	if c.offsets {
+		b = appendOffset(b, p)
+	}
 	f := wire.NewFrame(wire.Text, append(b, ']'))
 	f.Room, f.Position, f.ConflateKey = p.Room, p.Position, p.ConflateKey
 	return attach(f, parts)
@@ -189,14 +193,15 @@ func appendPlace(b []byte, room string, pos wire.Position) []byte {
 // Skipped implements codec.Codec: "skipped" is the last field of the second
 // argument.
 func (c Codec) Skipped(f *wire.Frame, n uint64) *wire.Frame {
-	p := f.Payload()
-	b := wire.Buffer(len(p) + 32)
+	p, offset := c.cutOffset(f)
+	b := wire.Buffer(len(p) + len(offset) + 32)
 	if placed(f.Room, f.Position) {
-		b = append(append(b, p[:len(p)-len("}]")]...), `,"skipped":`...)
+		b = append(append(b, p[:len(p)-len("}")]...), `,"skipped":`...)
 	} else {
-		b = append(append(b, p[:len(p)-len("]")]...), `,{"skipped":`...)
+		b = append(append(b, p...), `,{"skipped":`...)
 	}
-	told := wire.NewFrame(f.Op, append(strconv.AppendUint(b, n, 10), "}]"...))
+	b = append(append(strconv.AppendUint(b, n, 10), '}'), offset...)
+	told := wire.NewFrame(f.Op, append(b, ']'))
 	told.Room, told.Position = f.Room, f.Position
 	return told
 }

@@ -114,6 +114,7 @@ func (e *session) judgePollsLocked(now time.Duration) bool {
 // due, not from when the timer came round to it.
 func (e *session) pingLocked(now time.Duration) {
 	from := now
+	e.beats.Add(1) // before what follows the ping is queued
 	if e.ws != nil {
 		e.ws.Send(e.srv.ping)
 	} else {
@@ -149,8 +150,13 @@ func (e *session) pong() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.pongBy = 0
+	if e.beats.Load()%2 == 1 {
+		e.beats.Add(1)
+	}
 	e.awaiting.Store(false)
-	e.pingAt = e.srv.now() + e.srv.cfg.PingInterval
+	now := e.srv.now()
+	e.pingAt = now + e.srv.cfg.PingInterval
+	e.setDueLocked(now, e.pingAt) // the timer is at the pong's deadline, which may be later
 }
 
 // heard notes any other packet: while a pong is awaited it puts its deadline
@@ -164,4 +170,11 @@ func (e *session) heard() {
 	if e.awaiting.CompareAndSwap(true, false) && e.pongBy != 0 {
 		e.pongBy = e.srv.now() + e.srv.cfg.PingTimeout
 	}
+}
+
+// Heartbeats counts the pings that were sent, and of them those that the client
+// has answered: it has got everything that was sent before those.
+func (e *session) Heartbeats() (sent, answered uint32) {
+	n := e.beats.Load()
+	return (n + 1) / 2, n / 2
 }

@@ -3,6 +3,7 @@ package polling
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -166,5 +167,31 @@ func TestAnUpgradedSessionKeepsItsHeartbeat(t *testing.T) {
 		s.expectEnd()
 		expectTime(t, "end", begin, timeout, late)
 		c.expectClosed(t, wire.CloseAbnormal)
+	})
+}
+
+func TestHeartbeatsAreCounted(t *testing.T) {
+	eachPace(t, func(t *testing.T, r *rig, interval, timeout, late time.Duration) {
+		c, p, _ := r.dialNew()
+		count := func(sent, answered uint32) {
+			t.Helper()
+			synctest.Wait()
+			if s, a := p.conn.(*session).Heartbeats(); s != sent || a != answered {
+				t.Errorf("%d sent and %d answered, want %d and %d", s, a, sent, answered)
+			}
+		}
+		count(0, 0)
+		c.send("3") // nobody has asked
+		c.send("4talk")
+		p.expect(t, "talk")
+		count(0, 0)
+		for n := range uint32(3) {
+			c.expect("2")
+			count(n+1, n)
+			c.send("3")
+			c.send("3")
+			count(n+1, n+1)
+		}
+		c.expectEnd()
 	})
 }

@@ -19,9 +19,9 @@ const (
 	sayRefuse            // that the session does not poll any more
 )
 
-// probeDelay is how long a poll that came after a probe waits before it is
-// ended for the upgrade: the client's upgrade packet may come first, on another
-// connection.
+// probeDelay is how long a poll that came after the WebSocket of an upgrade
+// waits before it is ended for the upgrade: the client's upgrade packet may have
+// been sent before it, on that other connection. The reference looks as often.
 const probeDelay = 100 * time.Millisecond
 
 // poll is one GET of a session.
@@ -32,7 +32,7 @@ type poll struct {
 	// Guarded by the session's mu.
 	told bool
 	say  say
-	late bool // it came after the probe of an upgrade
+	late bool // it came after the WebSocket of an upgrade
 	size int  // bytes of the frames that it took
 	last bool // it ends the session
 }
@@ -95,31 +95,47 @@ func (e *session) hold(g *poll) (engineio.ErrorCode, bool) {
 		return engineio.BadRequest, false
 	}
 	p.waiting = g
-	g.late = p.probe != nil && p.probe.answered
+	g.late = p.probe != nil || p.coming > 0
 	e.offerLocked()
 	return 0, true
 }
 
 // await waits until g was told what to say.
 func (e *session) await(g *poll, r *http.Request) {
-	var upgrade <-chan time.Time
+	var look <-chan time.Time
 	if g.late { // written once, in hold
-		t := time.NewTimer(probeDelay)
+		t := time.NewTicker(probeDelay)
 		defer t.Stop()
-		upgrade = t.C
+		look = t.C
 	}
-	select {
-	case <-g.wake:
-	case <-upgrade:
-		e.mu.Lock()
-		g.tell(sayNoop)
-		e.mu.Unlock()
-	case <-r.Context().Done():
-		e.mu.Lock()
-		g.tell(sayClose)
-		e.lostLocked("poll aborted")
-		e.mu.Unlock()
+	for {
+		select {
+		case <-g.wake:
+			return
+		case <-look:
+			if e.yields(g) {
+				return
+			}
+		case <-r.Context().Done():
+			e.mu.Lock()
+			g.tell(sayClose)
+			e.lostLocked("poll aborted")
+			e.mu.Unlock()
+			return
+		}
 	}
+}
+
+// yields ends a poll for the upgrade that was begun before it. An upgrade that
+// was given up is no reason.
+func (e *session) yields(g *poll) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.polls; p != nil && (p.probe == nil || !p.probe.answered) {
+		return false
+	}
+	g.tell(sayNoop)
+	return true
 }
 
 // lostLocked ends a polling session whose client is gone in the middle of a
@@ -176,8 +192,13 @@ func (e *session) takeLocked(g *poll) answer {
 	return a
 }
 
-// write writes an answer. True: the kernel has all of it.
+// write writes an answer. True: the kernel has all of it. Whether the client
+// has hung up is asked before: behind it, a client that has read everything may
+// have closed the connection.
 func (e *session) write(w http.ResponseWriter, r *http.Request, g *poll, a answer) bool {
+	if r.Context().Err() != nil {
+		return false
+	}
 	buf, ok := e.srv.payloads.Get().(*[]byte)
 	if !ok {
 		buf = new([]byte)
@@ -202,7 +223,7 @@ func (e *session) write(w http.ResponseWriter, r *http.Request, g *poll, a answe
 		*buf = body
 		e.srv.payloads.Put(buf)
 	}
-	return (err == nil || errors.Is(err, http.ErrNotSupported)) && r.Context().Err() == nil
+	return err == nil || errors.Is(err, http.ErrNotSupported)
 }
 
 // keptPayload is the largest buffer that is kept for the next answer.

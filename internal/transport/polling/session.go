@@ -23,6 +23,7 @@ type session struct {
 	direct   atomic.Bool    // ws carries the session: frames need no mu
 	working  atomic.Bool    // the handler is in Receive
 	awaiting atomic.Bool    // a pong is awaited, and its deadline was not put off yet
+	beats    atomic.Uint32  // pings and their pongs; written under mu, odd while a pong is awaited
 
 	timer wheel.Timer
 
@@ -47,6 +48,7 @@ type polls struct {
 	answering *poll // a GET whose answer is being written
 	post      *post // a POST under way
 
+	coming    int        // WebSockets that are being accepted for the session
 	probe     *probe     // a WebSocket that the session may move to
 	upgrading bool       // the client wants it now
 	closing   bool       // nothing may be queued any more

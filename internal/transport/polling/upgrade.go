@@ -30,10 +30,11 @@ var _ transport.Handler = (*probe)(nil)
 // probe accepts a WebSocket for a session. One that the session cannot move to
 // is closed: the protocol has no answer for it.
 func (s *Server) probe(w http.ResponseWriter, r *http.Request, e *session) {
-	if e.isOver() {
+	if !e.expect(1) {
 		s.Refuse(w, engineio.SessionUnknown, "")
 		return
 	}
+	defer e.expect(-1)
 	err := s.ws.Accept(transport.Request{W: w, R: r, OwnHeartbeat: true, Open: e.openProbe})
 	if err != nil { // the client was told why; the reason may quote its headers
 		s.stats.refused.Add(1)
@@ -41,10 +42,15 @@ func (s *Server) probe(w http.ResponseWriter, r *http.Request, e *session) {
 	}
 }
 
-func (e *session) isOver() bool {
+// expect counts the WebSockets that are being accepted. Their clients know of
+// the upgrade before openProbe does. False: the session has ended.
+func (e *session) expect(n int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.over
+	if e.polls != nil {
+		e.polls.coming += n
+	}
+	return !e.over
 }
 
 func (e *session) openProbe(c transport.Conn) transport.Handler {
@@ -88,7 +94,7 @@ func (e *session) probed(b *probe, op wire.Op, message string) bool {
 	case op == wire.Text && message == engineio.ProbePacket:
 		b.answered = true
 		b.conn.Send(e.srv.pong)
-		if p.waiting != nil {
+		if p.waiting != nil && !p.waiting.late { // else await sees to it
 			p.waiting.tell(sayNoop)
 		}
 		return true
