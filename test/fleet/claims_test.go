@@ -201,15 +201,16 @@ func TestAnInstanceThatDoesNotAnswerIsNamedAndNotWaitedFor(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	begun := time.Now()
 	var list struct {
 		Count   int
 		Missing []string
 	}
-	a.get("/api/v1/users/ann/connections", &list)
-	if list.Count != 1 || !slices.Equal(list.Missing, []string{"frozen"}) {
-		t.Errorf("connections: %+v", list)
-	}
+	until(t, "it is named", func() bool { // it may still have answered as it was stopped
+		list.Missing = nil
+		a.get("/api/v1/users/ann/connections", &list)
+		return list.Count == 1 && slices.Equal(list.Missing, []string{"frozen"})
+	})
+	begun := time.Now()
 	if status, got := a.post("publish", map[string]any{"connection": there.id, "event": "e"}); status != http.StatusServiceUnavailable || !got.Retryable {
 		t.Errorf("to a connection that it may have: %d %+v", status, got)
 	}
@@ -220,7 +221,7 @@ func TestAnInstanceThatDoesNotAnswerIsNamedAndNotWaitedFor(t *testing.T) {
 		t.Errorf("%d in the room", n)
 	}
 	took := time.Since(begun)
-	t.Logf("three questions took %v", took.Round(time.Millisecond))
+	t.Logf("two questions took %v", took.Round(time.Millisecond))
 	if took > 3*soon {
 		t.Errorf("it was waited for: %v", took)
 	}
@@ -260,7 +261,7 @@ func TestWhatIsKeptInRedisHasAnEnd(t *testing.T) {
 			if !strings.HasPrefix(key, "ws-gateway:") {
 				t.Errorf("%s is outside the prefix", key)
 			}
-			if left := redis.Client().PTTL(t.Context(), key).Val(); left < 0 && !slices.Contains(fixed, key) {
+			if left := redis.Client().PTTL(t.Context(), key).Val(); left == -1 && !slices.Contains(fixed, key) {
 				t.Errorf("%s is kept for ever", key)
 			}
 		}
