@@ -246,7 +246,7 @@ func TestALinkChangesItsServer(t *testing.T) {
 	l.Target(b.addr())
 	expect(t, dial(t, l), "b")
 	l.Target("")
-	c, err := net.Dial("tcp", l.Addr()) //nolint:noctx // at once
+	c, err := net.Dial("tcp", l.Addr())
 	if err != nil {
 		return // it was cut before it was told that it is there
 	}
