@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// program is the path of the gateway that TestMain builds.
-var program string
+// program and fixture are the paths of the programs that TestMain builds: the
+// gateway, and the server that the tests of the protocols talk to.
+var program, fixture string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -21,15 +22,15 @@ func run(m *testing.M) int {
 		return say(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "gateway")
-	args := []string{"build", "-o", program, "-ldflags", "-X main.version=" + testVersion}
+	program, fixture = filepath.Join(dir, "gateway"), filepath.Join(dir, "fixture")
+	args := []string{"build", "-o", dir, "-ldflags", "-X main.version=" + testVersion}
 	if raceOn() {
 		args = append(args, "-race") // a race in the program then shows in its exit code
 	}
-	build := exec.Command("go", append(args, "../../cmd/gateway")...)
+	build := exec.Command("go", append(args, "../../cmd/gateway", "./fixture")...)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return say(fmt.Errorf("build the gateway: %w", err))
+		return say(fmt.Errorf("build the gateway and the fixture: %w", err))
 	}
 	return m.Run()
 }

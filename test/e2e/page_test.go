@@ -10,10 +10,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// visit goes to a page.
+func (b *tab) visit(url string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url))
+}
+
 // open opens the page and waits until it can be used.
 func (b *tab) open(p ports) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(p.page()))
+	b.visit(p.page())
 	b.waitFor("#connect-lobby:enabled")
 }
 
