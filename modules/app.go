@@ -30,6 +30,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/authfx"
 	"github.com/moonx-farm/ws-gateway/modules/bridgefx"
 	"github.com/moonx-farm/ws-gateway/modules/brokerfx"
+	"github.com/moonx-farm/ws-gateway/modules/clientfx"
 	"github.com/moonx-farm/ws-gateway/modules/clusterfx"
 	"github.com/moonx-farm/ws-gateway/modules/consolefx"
 	"github.com/moonx-farm/ws-gateway/modules/emitterfx"
@@ -75,7 +76,7 @@ func App(cfg config.Config, log *zap.Logger, reloads reload.Signals) fx.Option {
 		),
 		wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, pollingfx.Module, hubfx.Module,
 		routerfx.Module, gatewayfx.Module, socketiofx.Module, clusterfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
-		monitorfx.Module, reloadfx.Module, serverfx.Module,
+		monitorfx.Module, reloadfx.Module, clientfx.Module, serverfx.Module,
 		fx.Decorate((*monitor.Monitor).Verifier),
 		page(cfg),
 	)
