@@ -14,7 +14,8 @@ import (
 )
 
 // Accept implements transport.Acceptor. The handshake is coder/websocket's;
-// its connection is let go at once, and the socket becomes ours.
+// its connection is let go at once, and the socket becomes ours. The answer to
+// the upgrade goes out with what the handler says first (see greet).
 func (s *Server) Accept(req transport.Request) error {
 	if !s.enter() {
 		s.refuse(req.W, http.StatusServiceUnavailable, "shutting down")
@@ -35,6 +36,7 @@ func (s *Server) Accept(req transport.Request) error {
 	}
 	c := s.newConn(w)
 	c.unasked = req.OwnHeartbeat
+	c.scheduled = true // greet has the writer's part
 	if !s.table.add(c) {
 		c.sock.cut(true)
 		c.sock.free()
@@ -42,7 +44,7 @@ func (s *Server) Accept(req transport.Request) error {
 	}
 	s.stats.open.Add(1)
 	s.stats.accepted.Add(1)
-	c.begin(req.Open)
+	c.begin(req.Open, w.head())
 	return nil
 }
 
@@ -89,9 +91,9 @@ func (s *Server) newConn(w *hijackWriter) *conn {
 	return c
 }
 
-// begin opens the handler and starts reading.
-func (c *conn) begin(open func(transport.Conn) transport.Handler) {
-	c.handler = open(c)
+// begin opens the handler, answers the upgrade and starts reading.
+func (c *conn) begin(open func(transport.Conn) transport.Handler, head []byte) {
+	c.open(open, head)
 	if !c.unasked {
 		now := c.srv.now()
 		c.mu.Lock()
@@ -108,7 +110,8 @@ func (c *conn) begin(open func(transport.Conn) transport.Handler) {
 }
 
 // hijackWriter stands between the library and the server's ResponseWriter: the
-// library gets tiny buffers and a connection it cannot close.
+// library gets tiny buffers and a connection it cannot close, and its answer to
+// the upgrade is kept back.
 type hijackWriter struct {
 	http.ResponseWriter
 	nc      net.Conn // what was hijacked
@@ -118,10 +121,21 @@ type hijackWriter struct {
 
 // WriteHeader makes a refused upgrade the last answer on its HTTP connection.
 func (w *hijackWriter) WriteHeader(code int) {
-	if code != http.StatusSwitchingProtocols {
-		w.Header().Set("Connection", "close")
+	if code == http.StatusSwitchingProtocols {
+		return // see head
 	}
+	w.Header().Set("Connection", "close")
 	w.ResponseWriter.WriteHeader(code)
+}
+
+// head is the answer to the upgrade.
+func (w *hijackWriter) head() []byte {
+	var b bytes.Buffer
+	b.Grow(256)
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = w.Header().Write(&b) // to memory: cannot fail
+	b.WriteString("\r\n")
+	return b.Bytes()
 }
 
 // Hijack implements http.Hijacker.

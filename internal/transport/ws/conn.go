@@ -50,6 +50,7 @@ type conn struct {
 	role       role       // guarded by mu
 	resumed    bool       // guarded by mu: Resume came before Receive returned
 	scheduled  bool       // guarded by mu: a writer has it, or is told
+	corked     bool       // guarded by mu: the reader will write what is queued (see uncork)
 	writing    bool       // guarded by mu: a write is in progress
 	blocked    bool       // guarded by mu: the peer's window is full
 	closing    bool       // guarded by mu: nothing may be queued any more

@@ -12,6 +12,10 @@ import (
 // turn.
 const flushTurns = 4
 
+// corkBytes is how much may be queued for a worker to write after what it has
+// read, if that is not most of a queue; with more, a flusher begins.
+const corkBytes = 32 << 10
+
 // flusher writes for its share of the parked connections.
 type flusher struct {
 	srv     *Server
@@ -83,6 +87,9 @@ func (c *conn) scheduleLocked() {
 	if c.scheduled || c.blocked || c.dead || c.queue == nil {
 		return
 	}
+	if c.corked && c.queued < min(corkBytes, c.srv.cfg.SendQueueBytes/4) {
+		return
+	}
 	if c.parked {
 		c.scheduled = true
 		c.shard.push(c)
@@ -108,13 +115,10 @@ func (c *conn) flush(b *batch) {
 // writeAlone is the writer of a connection with a goroutine; it lives while
 // something is queued.
 func (c *conn) writeAlone() {
-	b, ok := c.srv.batches.Get().(*batch)
-	if !ok {
-		b = newBatch()
-	}
+	b := c.srv.batches.get()
 	for c.writeOnce(b) {
 	}
-	c.srv.batches.Put(b)
+	c.srv.batches.put(b)
 }
 
 // writeOnce writes one batch; false when the writer's part is over.
@@ -127,6 +131,12 @@ func (c *conn) writeOnce(b *batch) bool {
 	c.mu.Unlock()
 	n, err := c.sock.write(b.segs)
 	b.reset()
+	return c.wrote(n, err)
+}
+
+// wrote goes on after n bytes of the queue were written; false when the
+// writer's part is over.
+func (c *conn) wrote(n int, err error) bool {
 	c.mu.Lock()
 	more, shut := c.wroteLocked(n, err)
 	c.mu.Unlock()
@@ -150,14 +160,14 @@ func (c *conn) writeOnce(b *batch) bool {
 // takeLocked fills a batch; false when there is nothing to write.
 func (c *conn) takeLocked(b *batch) bool {
 	c.settleLocked()
-	if c.dead || c.queue == nil || c.queue.len() == 0 {
-		c.scheduled = false
-		c.recycleLocked()
+	if c.dead || c.emptyLocked() {
+		c.endLocked()
 		return false
 	}
 	if c.queue.late && c.queue.keyed > 0 {
 		c.conflateLocked()
 	}
+	b.reset()
 	c.gatherLocked(b)
 	c.writing = true
 	if c.progress == 0 || !c.parked {
@@ -169,10 +179,18 @@ func (c *conn) takeLocked(b *batch) bool {
 	return true
 }
 
+// emptyLocked reports whether nothing is queued.
+func (c *conn) emptyLocked() bool { return c.queue == nil || c.queue.len() == 0 }
+
+// endLocked ends the writer's part.
+func (c *conn) endLocked() {
+	c.scheduled = false
+	c.recycleLocked()
+}
+
 // gatherLocked fills a batch from the head of the queue.
 func (c *conn) gatherLocked(b *batch) {
 	q := c.queue
-	b.reset()
 	for _, it := range q.items[q.head:] {
 		p := c.itemLocked(it)
 		if q.taken == 0 {
@@ -192,9 +210,6 @@ func (c *conn) gatherLocked(b *batch) {
 // shut, to close the writing side, with the writer's part still its own.
 func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
 	c.srv.stats.bytesOut.Add(int64(n))
-	if n > 0 {
-		c.progress = c.srv.now()
-	}
 	closed := c.advanceLocked(n)
 	if c.held > 0 {
 		c.holdLocked(c.queued)
@@ -208,19 +223,32 @@ func (c *conn) wroteLocked(n int, err error) (more, shut bool) {
 	c.writing = false
 	switch {
 	case c.dead:
-		c.scheduled = false
-		c.recycleLocked()
+		c.endLocked()
 		c.releaseLocked()
 		return false, false
-	case err == nil:
-		return true, false
-	case !errors.Is(err, errAgain):
-		c.scheduled = false
-		c.cutLocked(abnormal("connection lost"), false)
+	case err == nil && c.emptyLocked():
+		c.endLocked()
 		return false, false
 	}
-	c.blockLocked()
-	return false, false
+	return c.moreLocked(n, err), false
+}
+
+// moreLocked goes on where something is left after n bytes were written; false
+// when the writer's part is over.
+func (c *conn) moreLocked(n int, err error) bool {
+	if n > 0 {
+		c.progress = c.srv.now()
+	}
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errAgain):
+		c.blockLocked()
+	default:
+		c.scheduled = false
+		c.cutLocked(abnormal("connection lost"), false)
+	}
+	return false
 }
 
 // blockLocked waits for the peer to read: no writer has it any more, an event
@@ -237,6 +265,9 @@ func (c *conn) blockLocked() {
 // close frame was among them.
 func (c *conn) advanceLocked(n int) (closed bool) {
 	q := c.queue
+	if q == nil {
+		return false
+	}
 	c.queued -= n
 	frames, end := 0, q.head+q.taken
 	for n > 0 {

@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,7 +66,7 @@ func (p *poller) stop() {
 
 func (p *poller) work() {
 	events := make([]unix.EpollEvent, eventBatch)
-	buf := make([]byte, readBuffer)
+	buf, b := make([]byte, readBuffer), newBatch()
 	conns := make([]*conn, eventBatch)
 	for {
 		n := 0
@@ -81,7 +80,7 @@ func (p *poller) work() {
 		p.table.resolve(events[:n], conns)
 		for i := range n {
 			if c := conns[i]; c != nil {
-				c.event(events[i].Events, buf)
+				c.event(events[i].Events, buf, b)
 			}
 			conns[i] = nil
 		}
@@ -91,11 +90,11 @@ func (p *poller) work() {
 // pollNow takes events that are there: 0 if none, -1 if the set is broken.
 func pollNow(fd int, events []unix.EpollEvent) int {
 	for {
-		n, err := unix.EpollWait(fd, events, 0)
+		n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 		switch {
-		case err == nil:
-			return n
-		case !errors.Is(err, unix.EINTR):
+		case err == 0:
+			return int(n)
+		case err != unix.EINTR:
 			return -1
 		}
 	}
@@ -112,7 +111,7 @@ func (t *table) resolve(events []unix.EpollEvent, conns []*conn) {
 }
 
 // event takes the reader's or the writer's part up again.
-func (c *conn) event(events uint32, buf []byte) {
+func (c *conn) event(events uint32, buf []byte, b *batch) {
 	const broken = unix.EPOLLERR | unix.EPOLLHUP
 	c.mu.Lock()
 	if c.dead {
@@ -125,14 +124,17 @@ func (c *conn) event(events uint32, buf []byte) {
 	}
 	read := c.role == readerIdle && !c.peerClosed && events&(unix.EPOLLIN|unix.EPOLLRDHUP|broken) != 0
 	if read {
-		c.role = readerBusy
+		c.role, c.corked = readerBusy, true
 	}
 	c.armLocked() // one-shot: what was not reported must be asked for again
 	c.mu.Unlock()
 	if read {
-		c.serve(buf)
+		c.serve(buf, b)
 	}
 }
+
+// quickCall is the most bytes that are moved without telling Go's scheduler.
+const quickCall = 16 << 10
 
 // fdSocket is the socket of the parked mode: a descriptor of our own. It is a
 // duplicate of net.TCPConn's, which is closed at the upgrade: that frees the
@@ -176,15 +178,15 @@ func (p *poller) detach(nc net.Conn) (fdSocket, bool) {
 
 func (s *fdSocket) read(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(s.fd, p)
+		n, err := s.call(unix.SYS_READ, unsafe.Pointer(unsafe.SliceData(p)), len(p), len(p))
 		switch {
-		case n > 0:
+		case err == 0 && n > 0:
 			return n, nil
-		case err == nil:
+		case err == 0:
 			return 0, io.EOF
-		case errors.Is(err, unix.EAGAIN):
+		case err == unix.EAGAIN:
 			return 0, errAgain
-		case !errors.Is(err, unix.EINTR):
+		case err != unix.EINTR:
 			return 0, err
 		}
 	}
@@ -211,17 +213,28 @@ func (s *fdSocket) write(segs [][]byte) (int, error) {
 // writev is one write of all slices, without memory of its own.
 func (s *fdSocket) writev(segs [][]byte) (int, unix.Errno) {
 	if len(segs) == 1 {
-		p := segs[0]
-		n, _, err := unix.Syscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		return int(n), err
+		return s.call(unix.SYS_WRITE, unsafe.Pointer(unsafe.SliceData(segs[0])), len(segs[0]), len(segs[0]))
 	}
 	var iov [batchSlices]unix.Iovec
+	size := 0
 	for i, p := range segs {
 		iov[i].Base = unsafe.SliceData(p)
 		iov[i].SetLen(len(p))
+		size += len(p)
 	}
-	n, _, err := unix.Syscall(unix.SYS_WRITEV, uintptr(s.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(segs)))
-	return int(n), err
+	return s.call(unix.SYS_WRITEV, unsafe.Pointer(&iov[0]), len(segs), size)
+}
+
+// call is one call that moves at most size bytes. Those of this file never wait,
+// so Go's scheduler need not be told of them: it would wake its monitor for each
+// message to a process that is mostly idle. Of a long one it should know.
+func (s *fdSocket) call(number uintptr, at unsafe.Pointer, n, size int) (int, unix.Errno) {
+	if size > quickCall {
+		done, _, err := unix.Syscall(number, uintptr(s.fd), uintptr(at), uintptr(n))
+		return int(done), err
+	}
+	done, _, err := unix.RawSyscall(number, uintptr(s.fd), uintptr(at), uintptr(n))
+	return int(done), err
 }
 
 func (s *fdSocket) arm(c *conn, read, write bool) error {

@@ -90,6 +90,18 @@ type batch struct {
 	size    int
 }
 
+// batches lends out batches to writers that are no flushers.
+type batches struct{ pool sync.Pool }
+
+func (bs *batches) get() *batch {
+	if b, ok := bs.pool.Get().(*batch); ok {
+		return b
+	}
+	return newBatch()
+}
+
+func (bs *batches) put(b *batch) { bs.pool.Put(b) }
+
 func newBatch() *batch {
 	return &batch{segs: make([][]byte, 0, batchSlices), scratch: make([]byte, 0, batchScratch)}
 }

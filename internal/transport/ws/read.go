@@ -29,7 +29,7 @@ func (v verdict) last() bool { return v == readMute || v == readEnd }
 // goroutine mode, after Resume and after an upgrade with bytes in parked mode.
 func (c *conn) serveAlone() {
 	if !c.parked {
-		c.serve(make([]byte, readBufferAlone))
+		c.serve(make([]byte, readBufferAlone), nil)
 		return
 	}
 	buf, ok := c.srv.buffers.Get().(*[]byte)
@@ -37,19 +37,22 @@ func (c *conn) serveAlone() {
 		b := make([]byte, readBuffer)
 		buf = &b
 	}
-	c.serve(*buf)
+	c.serve(*buf, nil)
 	c.srv.buffers.Put(buf)
 }
 
-// serve has the reader's part until it gives it up or the connection ends.
-func (c *conn) serve(buf []byte) {
+// serve has the reader's part until it gives it up or the connection ends. With
+// b, what is queued meanwhile, replies mostly, is written here and not by a
+// flusher: once for all that one read brought, and without waking anybody.
+func (c *conn) serve(buf []byte, b *batch) {
 	c.active.Store(true)
 	v := c.leftover()
 	for turn := 0; ; turn++ {
 		switch v {
 		case readOn:
-			v = c.readTurn(buf, turn)
+			v = c.readTurn(buf, b, turn)
 		case readHold:
+			c.uncork(b, false)
 			if v = c.hold(); v == readHold {
 				return
 			}
@@ -57,7 +60,9 @@ func (c *conn) serve(buf []byte) {
 				v = c.leftover()
 			}
 		case readPark, readMute:
-			c.park(v == readMute)
+			if c.park(v == readMute) {
+				c.flush(b)
+			}
 			return
 		case readEnd:
 			c.finish()
@@ -67,7 +72,10 @@ func (c *conn) serve(buf []byte) {
 }
 
 // readTurn reads once, unless others must have their turn.
-func (c *conn) readTurn(buf []byte, turn int) verdict {
+func (c *conn) readTurn(buf []byte, b *batch, turn int) verdict {
+	if turn > 0 {
+		c.uncork(b, true)
+	}
 	if c.parked && turn >= readTurns {
 		return readPark // what is still there brings the next event at once
 	}
@@ -116,8 +124,8 @@ func (c *conn) hold() verdict {
 }
 
 // park gives the reader's part up until more comes, or for good when the peer
-// has closed.
-func (c *conn) park(mute bool) {
+// has closed. It reports whether the caller has the writer's part now.
+func (c *conn) park(mute bool) (write bool) {
 	c.active.Store(false)
 	c.mu.Lock()
 	if !c.dead {
@@ -125,11 +133,41 @@ func (c *conn) park(mute bool) {
 		if !mute {
 			c.armLocked()
 		}
+		write = c.uncorkLocked()
 		c.mu.Unlock()
-		return
+		return write
 	}
 	c.mu.Unlock()
 	c.finish()
+	return false
+}
+
+// uncork writes what was queued since the connection was corked; again: and
+// corks it anew.
+func (c *conn) uncork(b *batch, again bool) {
+	if b == nil {
+		return
+	}
+	c.mu.Lock()
+	write := c.uncorkLocked()
+	c.corked = again
+	c.mu.Unlock()
+	if write {
+		c.flush(b)
+	}
+}
+
+// uncorkLocked reports whether the caller has the writer's part now.
+func (c *conn) uncorkLocked() bool {
+	if !c.corked {
+		return false
+	}
+	c.corked = false
+	if c.scheduled || c.blocked || c.dead || c.queue == nil {
+		return false
+	}
+	c.scheduled = true
+	return true
 }
 
 // armLocked asks for the events that are waited for.

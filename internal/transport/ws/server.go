@@ -47,7 +47,7 @@ type Server struct {
 	decoders  decoders
 	inflaters inflaters
 	deflaters deflaters
-	batches   sync.Pool // of *batch, for writers of the goroutine mode
+	batches   batches
 	buffers   sync.Pool // of *[]byte, for readers that are no workers
 	stats     counters
 	budget    budget

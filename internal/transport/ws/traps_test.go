@@ -27,7 +27,7 @@ func deflated(s string) string {
 }
 
 func TestManySlowPartialMessagesOccupyNoWorker(t *testing.T) {
-	eachMode(t, Config{}, func(t *testing.T, r *rig) {
+	eachMode(t, Config{MessageTimeout: time.Hour}, func(t *testing.T, r *rig) {
 		const slow = 2000
 		conns := make([]*raw, slow)
 		peers := make([]*peer, slow)
