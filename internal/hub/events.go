@@ -13,7 +13,7 @@ import (
 // offset and pos in rooms without history.
 func Published(p *session.Publish, pos wire.Position) wire.Event {
 	b := make([]byte, 0, len(p.Room)+96)
-	b = append(appendRoom(append(b, '{'), p.Room), appendPosition(nil, pos)...)
+	b = appendPosition(appendRoom(append(b, '{'), p.Room), pos)
 	return wire.Event{Name: wire.EventPublished, ID: p.ID, Data: append(b, '}')}
 }
 

@@ -32,7 +32,7 @@ func fields(data []byte, f func(key string, value []byte) error) error {
 	n := 0
 	o := jsonscan.Object(data)
 	for o.Next() {
-		key := string(o.Key)
+		key := fieldName(o.Key)
 		for _, k := range seen[:n] {
 			if k == key {
 				return errTwice
@@ -51,6 +51,20 @@ func fields(data []byte, f func(key string, value []byte) error) error {
 		return errObject
 	}
 	return nil
+}
+
+// fieldName is a key as a string, which for those that come with every publish
+// is not made anew.
+func fieldName(key []byte) string {
+	switch string(key) {
+	case "room":
+		return "room"
+	case "event":
+		return "event"
+	case "data":
+		return "data"
+	}
+	return string(key)
 }
 
 func text(value []byte, to *string) error {

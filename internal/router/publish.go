@@ -61,17 +61,21 @@ func (r *Router) submit(s *session.Session, id []byte, p broker.Publication) boo
 			return r.published(s, under, pos, err)
 		}
 	}
-	if r.begin(s, func() { r.publishSoon(s, under, p, span) }) {
+	return r.publishSoon(s, under, p, span)
+}
+
+// publishSoon is the part of a publish that may wait. It stands by itself: only
+// here a copy of p outlives the call.
+func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication, span monitor.Span) bool {
+	begun := r.begin(s, func() {
+		pos, err := r.publishWithin(r.ctx, p)
+		span.End()
+		r.published(s, under, pos, err)
+	})
+	if begun {
 		return false
 	}
 	return r.published(s, under, wire.Position{}, errShutdown)
-}
-
-// publishSoon is the part of a publish that may wait.
-func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication, span monitor.Span) {
-	pos, err := r.publishWithin(r.ctx, p)
-	span.End()
-	r.published(s, under, pos, err)
 }
 
 func publishField(p *broker.Publication, echo *bool, key string, value []byte) error {
