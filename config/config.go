@@ -131,6 +131,7 @@ func (c *Config) complete() {
 		&c.Redis.SentinelAddrs, &c.Redis.ClusterAddrs} {
 		*list = tidy(*list)
 	}
+	c.Server.TrustedProxies = c.Gateway.TrustedProxies
 	if c.Process.InstanceID != "" {
 		return
 	}

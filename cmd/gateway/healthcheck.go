@@ -26,17 +26,24 @@ func healthcheck(environ []string) int {
 	return exitOK
 }
 
-func askReady(ctx context.Context, cfg config.Config) error {
-	host := cfg.Server.Host
-	if ip := net.ParseIP(host); ip == nil && host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
+// readiness is where a gateway of these settings tells whether it is ready.
+func readiness(cfg config.Config) string {
+	host, port := cfg.Server.Host, cfg.Server.Port
 	scheme := "http"
 	if cfg.Server.TLS() {
 		scheme = "https"
 	}
-	url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(cfg.Server.Port)) + "/health/ready"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if cfg.Server.ProxyProtocol { // this is no proxy, and may have the address of one
+		host, port, scheme = cfg.Server.AdminHost, cfg.Server.AdminPort, "http"
+	}
+	if ip := net.ParseIP(host); ip == nil && host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port)) + "/health/ready"
+}
+
+func askReady(ctx context.Context, cfg config.Config) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, readiness(cfg), nil)
 	if err != nil {
 		return fmt.Errorf("ask for readiness: %w", err)
 	}

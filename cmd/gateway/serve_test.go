@@ -52,6 +52,10 @@ func TestHealthcheckIsOfTheGatewayAndNotOfItsFiles(t *testing.T) {
 	if code := healthcheck(env); code != exitOK {
 		t.Errorf("exit code %d of a gateway whose policy file has gone", code)
 	}
+	proxied := []string{"PORT=1", "ADMIN_PORT=" + port, "PROXY_PROTOCOL=true", "TRUSTED_PROXIES=127.0.0.1"}
+	if code := healthcheck(proxied); code != exitOK {
+		t.Errorf("exit code %d of a gateway whose public port is for proxies", code)
+	}
 	status = http.StatusServiceUnavailable
 	if code := healthcheck(env); code != exitFailed {
 		t.Errorf("exit code %d of a gateway that is not ready", code)

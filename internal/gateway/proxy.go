@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/moonx-farm/ws-gateway/internal/server"
 )
 
 // The headers of which one is believed when a trusted proxy sends it.
@@ -74,7 +76,7 @@ func (p *proxies) trusts(addr netip.Addr) bool {
 // proxy; then the rightmost address that no trusted proxy has. What stands left
 // of that is the client's own invention.
 func (p *proxies) client(r *http.Request) client {
-	c := client{peerOf(r), r.TLS == nil}
+	c := client{peerOf(r), plain(r)}
 	if !p.trusts(c.addr) {
 		return c
 	}
@@ -95,6 +97,10 @@ func (p *proxies) client(r *http.Request) client {
 	c.plain = r.TLS == nil && proto != "" && proto != "https" && proto != "wss"
 	return c
 }
+
+// plain tells whether a connection is not encrypted. One with a PROXY header is
+// believed to be, as a trusted proxy is that does not say.
+func plain(r *http.Request) bool { return r.TLS == nil && !server.Proxied(r.Context()) }
 
 // hop is what a proxy says of who connected to it.
 type hop struct {
@@ -184,5 +190,5 @@ func local(r *http.Request) bool {
 			return false
 		}
 	}
-	return peerOf(r).IsLoopback() && loopbackName(strings.TrimSuffix(hostname(r.Host), "."))
+	return !server.Proxied(r.Context()) && peerOf(r).IsLoopback() && loopbackName(strings.TrimSuffix(hostname(r.Host), "."))
 }

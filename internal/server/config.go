@@ -32,6 +32,12 @@ type Config struct {
 	// port; both or neither.
 	TLSCertFile string `env:"TLS_CERT_FILE"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE"`
+	// ProxyProtocol expects the PROXY header, version 1 or 2, in front of every
+	// connection from one of the trusted proxies to the public port.
+	ProxyProtocol bool `env:"PROXY_PROTOCOL" envDefault:"false"`
+
+	// TrustedProxies are addresses and CIDRs, a setting of the admission.
+	TrustedProxies []string
 }
 
 const minKey = 16
@@ -53,7 +59,7 @@ func (c Config) Validate() error {
 	if c.HandshakeTimeout < 0 || c.HandshakeTimeout > readTimeout {
 		faults = append(faults, fmt.Errorf("HANDSHAKE_TIMEOUT %v: want at most %v", c.HandshakeTimeout, readTimeout))
 	}
-	return errors.Join(append(append(faults, c.checkKeys()...), c.checkTLS())...)
+	return errors.Join(append(append(faults, c.checkKeys()...), c.checkTLS(), c.checkProxies())...)
 }
 
 func (c Config) checkKeys() []error {

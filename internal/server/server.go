@@ -60,6 +60,9 @@ func New(
 ) *Servers {
 	s := &Servers{cfg: cfg, listen: listen, log: log, keys: keys, cert: cert, failed: failed}
 	s.public = s.server(mux(Public, routes, keys))
+	if cfg.ProxyProtocol {
+		s.public.Handler, s.public.ConnContext = bare(s.public.Handler), behindProxy
+	}
 	s.admin = s.server(hostGuard(cfg.AdminAllowedHosts, siteGuard(mux(Admin, routes, keys))))
 	s.admin.WriteTimeout = adminWrite
 	return s
@@ -108,6 +111,9 @@ func (s *Servers) Start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("listen on ADMIN_HOST and ADMIN_PORT: %w", err), public.Close())
 	}
 	s.listeners = []net.Listener{public, admin}
+	if s.cfg.ProxyProtocol {
+		public = &proxyListener{public, prefixes(s.cfg.TrustedProxies), cmp.Or(s.cfg.HandshakeTimeout, headerTimeout)}
+	}
 	if s.cert != nil {
 		public = tls.NewListener(public, &tls.Config{
 			MinVersion: tls.VersionTLS12, GetCertificate: s.cert.get, NextProtos: []string{"http/1.1"},
