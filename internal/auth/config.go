@@ -20,9 +20,9 @@ const (
 
 // Config holds the settings of authentication.
 type Config struct {
-	// Mode is one of the modes, or empty: ModeHTTP if an auth service is named,
-	// ModeJWT if keys are, else development for loopback peers only.
-	// ModeDevelopment serves development identities to anybody who can connect.
+	// Mode is http, jwt or development; empty: http if an auth service is named,
+	// jwt if keys are, else development for loopback peers only. When it is
+	// asked for, development serves its identities to anybody who can connect.
 	Mode string `env:"AUTH_MODE"`
 	// Claims names the fields of a user that are kept for upstreams; empty: all.
 	Claims []string `env:"AUTH_CLAIMS"`

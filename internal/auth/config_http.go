@@ -14,7 +14,8 @@ import (
 type HTTPConfig struct {
 	// ServiceURL is what the paths below are added to.
 	ServiceURL string `env:"AUTH_SERVICE_URL"`
-	// With POST the token is sent as {"token": …}, with GET as a bearer.
+	// Where and how the service verifies and refreshes tokens and tells of
+	// users: with POST the token is sent as {"token": …}, with GET as a bearer.
 	VerifyMethod   string `env:"AUTH_VERIFY_METHOD" envDefault:"POST"`
 	VerifyPath     string `env:"AUTH_VERIFY_PATH" envDefault:"/api/v1/auth/verify"`
 	RefreshMethod  string `env:"AUTH_REFRESH_METHOD" envDefault:"POST"`

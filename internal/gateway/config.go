@@ -34,7 +34,7 @@ type Config struct {
 	// accepted credential yet.
 	MaxUnauthenticated int `env:"MAX_UNAUTHENTICATED" envDefault:"10000"`
 	// MemoryBudget is the memory in use, in bytes, above which nobody new is
-	// let in. 0: by the memory there is, see MemoryBudget.
+	// let in. 0: by the memory there is.
 	MemoryBudget int64 `env:"MEMORY_BUDGET_BYTES" envDefault:"0"`
 	// AuthDeadline bounds the wait for a credential.
 	AuthDeadline time.Duration `env:"AUTH_DEADLINE" envDefault:"10s"`

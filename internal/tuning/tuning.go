@@ -11,8 +11,8 @@ import (
 
 // Config holds the settings of the runtime.
 type Config struct {
-	// Performance gives other settings values for throughput, those that
-	// Mode lists, unless they are set.
+	// Performance gives other settings values for throughput, unless they
+	// are set.
 	Performance bool `env:"PERFORMANCE_MODE" envDefault:"false"`
 	// GCPercent is how much the heap may grow, in percent of what is live,
 	// before it is collected; 0: as GOGC says, else 100.

@@ -11,7 +11,7 @@ const Off = "off"
 // Config holds the settings of what emitters publish.
 type Config struct {
 	// Key begins the names of the channels, as the option "key" of emitters and
-	// adapters does; Off: nothing is listened to.
+	// adapters does; off: nothing is listened to.
 	Key string `env:"SOCKETIO_EMITTER_KEY" envDefault:"socket.io"`
 	// Requests tells whether requests are listened to, beside events. It must
 	// be false where Node servers with the adapter share the Redis: they would

@@ -1,14 +1,8 @@
 package emitter
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -24,6 +18,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn/redistest"
+	"github.com/moonx-farm/ws-gateway/test/npm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -170,71 +165,9 @@ func publish(t *testing.T, s *redistest.Server, key string, lines ...string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", script, strconv.Itoa(s.Port()), key)
-	cmd.Dir = packages(t)
+	cmd.Dir = npm.Packages(t, "emitter", "testdata/node")
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("node (the tests need the packages nodejs and npm): %v\n%s", err, out)
 	}
-}
-
-// packages is the folder of the user's cache with the packages of the lock
-// file, which are installed if they are not there. Processes that do so at the
-// same time do not disturb each other.
-func packages(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{}
-	sum := sha256.New()
-	for _, name := range []string{"package.json", "package-lock.json"} {
-		if files[name], err = os.ReadFile(filepath.Join("testdata/node", name)); err != nil {
-			t.Fatal(err)
-		}
-		sum.Write(files[name])
-	}
-	parent := filepath.Join(cache, "ws-gateway-tests")
-	dir := filepath.Join(parent, "emitter-"+hex.EncodeToString(sum.Sum(nil)[:8]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := os.MkdirTemp(parent, "new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(fresh) }()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(fresh, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	install(t, fresh)
-	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		if _, there := os.Stat(dir); there != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// install runs npm, which may need the network, twice at most.
-func install(t *testing.T, dir string) {
-	t.Helper()
-	var out []byte
-	var err error
-	for range 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-		cmd.Dir = dir
-		out, err = cmd.CombinedOutput()
-		cancel()
-		if err == nil {
-			return
-		}
-	}
-	t.Fatalf("npm ci (the tests need the packages nodejs and npm): %v\n%s", err, bytes.TrimSpace(out))
 }

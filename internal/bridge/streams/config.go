@@ -13,7 +13,7 @@ const Off = "off"
 // Config holds the settings of the command stream.
 type Config struct {
 	// Name is what the stream's key ends with, behind the prefix of all keys;
-	// Off: commands are not read.
+	// off: commands are not read.
 	Name string `env:"COMMAND_STREAM" envDefault:"commands"`
 	// Lease is how long it takes until another instance reads when the one that
 	// does has vanished.
