@@ -18,8 +18,8 @@ import (
 
 const (
 	connections = 5000
-	heapBudget  = 3 << 10 // bytes of live heap per connection
-	rssBudget   = 7 << 10 // bytes of resident memory per connection
+	heapBudget  = 2560    // bytes of live heap per connection
+	rssBudget   = 6 << 10 // bytes of resident memory per connection
 	key         = "a key for this test"
 )
 
@@ -30,6 +30,10 @@ type result struct {
 			Name  string
 			Value float64
 		}
+	}
+	Ratios []struct {
+		Figure string
+		Value  float64
 	}
 	Checks []struct {
 		Name   string
@@ -49,10 +53,23 @@ func (r *result) figure(t *testing.T, name string) float64 {
 	return 0
 }
 
+// ratio is a figure of the gateway over that of what was measured beside it.
+func (r *result) ratio(t *testing.T, figure string) float64 {
+	t.Helper()
+	for _, f := range r.Ratios {
+		if f.Figure == figure {
+			return f.Value
+		}
+	}
+	t.Fatalf("wsbench gave no ratio of %q", figure)
+	return 0
+}
+
+// build builds a program of this module.
 func build(t *testing.T, dir, name string) string {
 	t.Helper()
-	bin := filepath.Join(dir, name)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/moonx-farm/ws-gateway/cmd/"+name)
+	bin := filepath.Join(dir, filepath.Base(name))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/moonx-farm/ws-gateway/"+name)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
@@ -96,36 +113,51 @@ func serve(t *testing.T, bin string, public, admin int) int {
 			t.Errorf("gateway: %v", err)
 		}
 	})
-	ready := make(chan bool, 1)
+	ready, ended := make(chan struct{}), make(chan string, 1)
 	go func() { // ends with the gateway, whose stderr it reads
-		lines := bufio.NewScanner(logs)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "serving gateway.v1") {
-				ready <- true
+		last := ""
+		for lines := bufio.NewScanner(logs); lines.Scan(); {
+			if last = lines.Text(); strings.Contains(last, "serving gateway.v1") {
+				close(ready)
 			}
 		}
-		close(ready)
+		ended <- last
 	}()
 	select {
-	case ok := <-ready:
-		if !ok {
-			t.Fatal("the gateway did not start")
-		}
+	case <-ready:
+	case last := <-ended:
+		t.Fatalf("the gateway did not start: %s", last)
 	case <-time.After(time.Minute):
 		t.Fatal("the gateway hangs")
 	}
 	return cmd.Process.Pid
 }
 
-func TestAnIdleConnectionStaysWithinItsBudget(t *testing.T) {
+// stage is a gateway with defaults, and wsbench to measure it.
+type stage struct {
+	wsbench       string
+	public, admin int
+	pid           int
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
 	dir := t.TempDir()
-	gateway, wsbench := build(t, dir, "gateway"), build(t, dir, "wsbench")
-	public, admin := ports(t)
-	pid := serve(t, gateway, public, admin)
-	out := filepath.Join(dir, "result.json")
-	cmd := exec.CommandContext(t.Context(), wsbench, "idle", "-n", fmt.Sprint(connections), "-settle", "5s",
-		"-url", fmt.Sprintf("ws://127.0.0.1:%d/ws", public), "-pid", fmt.Sprint(pid),
-		"-metrics", fmt.Sprintf("http://127.0.0.1:%d/metrics", admin), "-admin-key", key, "-json", out)
+	s := &stage{wsbench: build(t, dir, "cmd/wsbench")}
+	s.public, s.admin = ports(t)
+	s.pid = serve(t, build(t, dir, "cmd/gateway"), s.public, s.admin)
+	return s
+}
+
+// measure runs a scenario of wsbench against the gateway. All its checks must
+// hold.
+func (s *stage) measure(t *testing.T, scenario string, flags ...string) *result {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "result.json")
+	args := append([]string{
+		scenario, "-url", fmt.Sprintf("ws://127.0.0.1:%d/ws", s.public), "-pid", fmt.Sprint(s.pid), "-json", out,
+	}, flags...)
+	cmd := exec.CommandContext(t.Context(), s.wsbench, args...)
 	cmd.Stdout, cmd.Stderr = io.Discard, os.Stderr
 	if err := cmd.Run(); err != nil {
 		t.Errorf("wsbench: %v", err)
@@ -143,6 +175,13 @@ func TestAnIdleConnectionStaysWithinItsBudget(t *testing.T) {
 			t.Errorf("%s: %s", c.Name, c.Detail)
 		}
 	}
+	return &r
+}
+
+func TestAnIdleConnectionStaysWithinItsBudget(t *testing.T) {
+	s := newStage(t)
+	r := s.measure(t, "idle", "-n", fmt.Sprint(connections), "-settle", "5s",
+		"-metrics", fmt.Sprintf("http://127.0.0.1:%d/metrics", s.admin), "-admin-key", key)
 	heap, rss := r.figure(t, "live heap per connection"), r.figure(t, "RSS growth per connection")
 	t.Logf("live heap %.0f bytes, RSS %.0f bytes per connection", heap, rss)
 	if heap <= 0 || heap > heapBudget {
