@@ -3,6 +3,7 @@
 //	gateway               serve; settings come from the environment
 //	gateway config        print the effective settings, secrets masked
 //	gateway healthcheck   exit 0 if the gateway of these settings is ready, else 1
+//	gateway probe URL     open a WebSocket at URL as a client does; exit 0 if it answers
 //	gateway version       print the version
 //
 // Exit codes: 0 after an ordered stop, 1 when it could not serve, 2 when the

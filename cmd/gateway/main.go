@@ -24,19 +24,15 @@ const usage = `usage: gateway [command]
   (none)        serve; settings come from the environment
   config        print the effective settings, secrets masked
   healthcheck   exit 0 if the gateway of these settings is ready, else 1
+  probe URL [ORIGIN]
+                open a WebSocket at ws://… as a client does; exit 0 if it answers
   version       print the version
 `
 
 func main() { os.Exit(command(os.Args[1:])) }
 
 func command(args []string) int {
-	name := "serve"
-	switch {
-	case len(args) > 1:
-		name = ""
-	case len(args) == 1:
-		name = args[0]
-	}
+	name, args := named(args)
 	switch name {
 	case "serve":
 		return withConfig(serve)
@@ -44,12 +40,27 @@ func command(args []string) int {
 		return withConfig(show)
 	case "healthcheck":
 		return healthcheck(os.Environ())
+	case "probe":
+		return probe(args[0], args[1])
 	case "version", "-version", "--version":
 		return say(os.Stdout, "gateway "+versionText()+"\n", exitOK)
 	case "help", "-h", "-help", "--help":
 		return say(os.Stdout, usage, exitOK)
 	}
 	return say(os.Stderr, usage, exitUsage)
+}
+
+// named takes a command and its arguments apart: "" when they do not fit.
+func named(args []string) (string, []string) {
+	switch {
+	case len(args) == 0:
+		return "serve", nil
+	case args[0] == "probe" && (len(args) == 2 || len(args) == 3):
+		return "probe", append(args[1:], "") // without an origin
+	case args[0] == "probe" || len(args) > 1:
+		return "", nil
+	}
+	return args[0], nil
 }
 
 // say writes text and returns the exit code.
