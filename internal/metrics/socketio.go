@@ -32,12 +32,18 @@ func (r *Registry) SocketIO(engine func() polling.Stats, sockets func() socketio
 	c.counter("socketio_connects_total", "CONNECT packets that were admitted.")
 	c.counter("socketio_refused_total", "CONNECT packets that were not admitted.")
 	c.counter("socketio_violations_total", "Connections that ended for a violation of the protocol.")
+	c.counter("socketio_recovered_total", "Of the CONNECT packets that were admitted, those that took up a session.")
+	c.gauge("socketio_asking", "Questions to clients that are not answered yet.")
+	c.counter("socketio_asked_total", "Questions that clients were sent.")
+	c.counter("socketio_answered_total", "Of these, those that were answered in time.")
+	c.counter("socketio_stray_acks_total", "Acknowledgements that nobody waited for.")
 	c.read = func(set func(float64)) {
 		e, s := engine(), sockets()
 		for _, v := range []int64{
 			e.Sessions, e.Polling, e.HeldBytes, e.Opened, e.Upgraded, e.UpgradesFailed, e.Refused, e.Polls, e.Posts, e.PacketsIn,
 			e.PacketsOut, e.SlowCuts, e.BudgetCuts, e.HeartbeatTimeouts, e.ProtocolErrors,
-			s.Connections, s.Waiting, s.Sockets, s.Connects, s.Refused, s.Violations,
+			s.Connections, s.Waiting, s.Sockets, s.Connects, s.Refused, s.Violations, s.Recovered,
+			s.Asking, s.Asked, s.Answered, s.StrayAcks,
 		} {
 			set(float64(v))
 		}

@@ -29,6 +29,9 @@ type Config struct {
 	MaxMissedBytes int
 	// MaxPacketBytes bounds a binary packet with its attachments. Zero: 64 KiB.
 	MaxPacketBytes int
+	// MaxAsks bounds the questions to one socket that are not answered, and
+	// MaxAllAsks, about, those to all of the process. Zero: 64 and 65,536.
+	MaxAsks, MaxAllAsks int
 	// ConnectTimeout is how long a connection may have no socket. Zero: 10 s.
 	ConnectTimeout time.Duration
 	// PacketTimeout is how long the attachments of a packet may take. Zero: 15 s.
@@ -63,6 +66,8 @@ func validNamespace(name string) bool {
 func (c Config) withDefaults() Config {
 	c.MaxMissedBytes = cmp.Or(c.MaxMissedBytes, 512<<10)
 	c.MaxPacketBytes = cmp.Or(c.MaxPacketBytes, 64<<10)
+	c.MaxAsks = cmp.Or(c.MaxAsks, 64)
+	c.MaxAllAsks = cmp.Or(c.MaxAllAsks, 65_536)
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 10*time.Second)
 	c.PacketTimeout = cmp.Or(c.PacketTimeout, 15*time.Second)
 	return c

@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,13 +24,10 @@ type conn struct {
 
 	assembler codec.Assembler // owned by Receive
 
-	timer wheel.Timer // ends at due
-
 	mu         sync.Mutex
-	due        time.Duration      // guarded by mu: when the connection is closed, in the server's time; 0: never
-	claim      *Claim             // guarded by mu: nil without, and once a CONNECT was admitted
-	identity   *auth.Identity     // guarded by mu: nil until then
-	sockets    []*socket          // guarded by mu: open, and those that the gateway has ended
+	term       *term              // guarded by mu: when the connection is closed; nil: never
+	identity   *auth.Identity     // guarded by mu: nil until a CONNECT was admitted
+	sockets    *socket            // guarded by mu: the list of those that are open, and those that the gateway has ended
 	stop       context.CancelFunc // guarded by mu: ends the decision about a CONNECT; nil when none is under way
 	assembling bool               // guarded by mu: attachments are awaited, until due
 	waits      bool               // guarded by mu: is in the server's lobby
@@ -40,7 +36,7 @@ type conn struct {
 
 var (
 	_ transport.Handler = (*conn)(nil)
-	_ wheel.Task        = (*conn)(nil)
+	_ wheel.Task        = (*term)(nil)
 )
 
 // remote is the client's address, the zero Addr when it is not known.
@@ -53,7 +49,7 @@ func (c *conn) remote() netip.Addr {
 
 // socketLocked returns the socket of a namespace, nil without one.
 func (c *conn) socketLocked(of codec.Codec) *socket {
-	for _, s := range c.sockets {
+	for s := c.sockets; s != nil; s = s.next {
 		if s.codec == of {
 			return s
 		}
@@ -63,12 +59,22 @@ func (c *conn) socketLocked(of codec.Codec) *socket {
 
 // dropLocked forgets a socket.
 func (c *conn) dropLocked(s *socket) {
-	c.sockets = slices.DeleteFunc(c.sockets, func(other *socket) bool { return other == s })
+	for at := &c.sockets; *at != nil; at = &(*at).next {
+		if *at == s {
+			*at = s.next
+			return
+		}
+	}
 }
 
 // aloneLocked tells whether no socket is open.
 func (c *conn) aloneLocked() bool {
-	return !slices.ContainsFunc(c.sockets, func(s *socket) bool { return !s.ended })
+	for s := c.sockets; s != nil; s = s.next {
+		if !s.ended {
+			return false
+		}
+	}
+	return true
 }
 
 // waitLocked puts a connection without a socket into the lobby.
@@ -87,17 +93,29 @@ func (c *conn) serveLocked() {
 	}
 }
 
+// term is the time that a connection has for something. Those with a socket,
+// and with nothing half received, have none.
+type term struct {
+	conn  *conn         // immutable
+	due   time.Duration // guarded by conn.mu: in the server's time
+	claim *Claim        // guarded by conn.mu: until a CONNECT was admitted; nil without
+	timer wheel.Timer   // expires at due
+}
+
 // untilLocked closes the connection after some time, unless that is called off.
 func (c *conn) untilLocked(after time.Duration) {
-	c.due = c.server.now() + after
-	c.server.wheel.Schedule(&c.timer, after, c)
+	if c.term == nil {
+		c.term = &term{conn: c}
+	}
+	c.term.due = c.server.now() + after
+	c.server.wheel.Schedule(&c.term.timer, after, c.term)
 }
 
 // foreverLocked calls it off.
 func (c *conn) foreverLocked() {
-	if c.due != 0 {
-		c.due = 0
-		c.server.wheel.Cancel(&c.timer)
+	if c.term != nil {
+		c.server.wheel.Cancel(&c.term.timer)
+		c.term = nil
 	}
 }
 
@@ -112,11 +130,12 @@ var (
 )
 
 // Expired implements wheel.Task.
-func (c *conn) Expired() {
+func (t *term) Expired() {
+	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.ended || c.due == 0 || c.server.now() < c.due: // called off, or set anew
+	case c.ended || c.term != t || c.server.now() < t.due: // called off, or set anew
 	case c.assembling:
 		c.engine.Close(closeSlow)
 	case c.stop != nil:
@@ -155,7 +174,7 @@ func (c *conn) end(why wire.Close) (told []*socket) {
 	if c.stop != nil {
 		c.stop()
 	}
-	for _, s := range c.sockets {
+	for s := c.sockets; s != nil; s = s.next {
 		if !s.ended {
 			s.endLocked(why, false)
 			if s.doneLocked() {

@@ -101,7 +101,9 @@ func (c *conn) decide(a Connect) bool {
 		return true
 	}
 	ctx, cancel := context.WithCancel(c.server.ctx)
-	a.Claim = c.claim
+	if c.term != nil {
+		a.Claim = c.term.claim
+	}
 	if !c.server.spawn(func() {
 		defer c.engine.Resume()
 		defer c.decided(cancel)
@@ -148,7 +150,7 @@ func (c *conn) who() *auth.Identity {
 func (c *conn) first() (*auth.Identity, transport.Handler) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.sockets {
+	for s := c.sockets; s != nil; s = s.next {
 		if !s.ended {
 			return c.identity, s.handler
 		}
@@ -203,9 +205,9 @@ func (c *conn) addLocked(a Connect, identity *auth.Identity) *socket {
 	if old := c.socketLocked(a.Codec); old != nil { // which the gateway has closed
 		c.dropLocked(old)
 	}
-	s := &socket{conn: c, codec: a.Codec}
-	c.sockets = append(c.sockets, s)
-	c.claim, c.identity = nil, identity
+	s := &socket{conn: c, codec: a.Codec, next: c.sockets}
+	c.sockets = s
+	c.identity = identity
 	c.serveLocked()
 	c.foreverLocked()
 	c.server.sockets.Add(1)

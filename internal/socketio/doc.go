@@ -33,6 +33,13 @@
 // A binary packet is put together with its attachments, in a bounded size and
 // time, and handed on with its data in base64, see package codec/socketio.
 //
+// # Questions
+//
+// An event that the gateway sends can ask for an acknowledgement: see
+// socket.Ask, which sessions call. What is not answered is bounded in number,
+// for a socket and for all, and ends with its socket; how long it may take is
+// the business of who asks.
+//
 // # Recovery
 //
 // Unless it is off, a session outlives its connection for a time. Its client gets

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	codec "github.com/moonx-farm/ws-gateway/internal/codec/socketio"
-	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -50,7 +49,7 @@ func (c *conn) add(op wire.Op, message []byte) (codec.Packet, bool, error) {
 func (c *conn) known() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.sockets) > 0
+	return c.sockets != nil
 }
 
 // assemble notes that attachments are awaited, or have come.
@@ -74,7 +73,7 @@ func (c *conn) assemble(awaited bool) {
 func (c *conn) find(p codec.Packet) *socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.sockets {
+	for s := c.sockets; s != nil; s = s.next {
 		if s.in(p.Namespace) {
 			return s
 		}
@@ -111,19 +110,6 @@ func (c *conn) event(p codec.Packet, message []byte) bool {
 // closeFlood is how a connection ends that goes on although it was told to slow
 // down.
 var closeFlood = wire.Close{Code: wire.CloseLimit, Reason: "rate limit exceeded"}
-
-// ack takes an acknowledgement. Nothing that the gateway sends asks for one, so
-// it goes no further.
-func (c *conn) ack(p codec.Packet) bool {
-	if c.account.Take(limit.Message) == limit.End {
-		c.engine.Close(closeFlood)
-		return true
-	}
-	if err := p.Check(); err != nil || c.find(p) == nil {
-		c.violate(errState)
-	}
-	return true
-}
 
 // closeLeft is how a session ends whose client has left the namespace.
 var closeLeft = wire.Close{Code: wire.CloseNoStatus, Reason: "client namespace disconnect"}

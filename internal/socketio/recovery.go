@@ -152,18 +152,23 @@ func (r *recovery) flush(ctx context.Context) {
 	}
 }
 
-// next takes a batch out of the queue.
+// next takes a batch out of the queue. What is in it without being kept account
+// of any more was taken up: it is another's to write.
 func (r *recovery) next() []*track {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := min(len(r.queue), storeBatch)
-	batch := slices.Clone(r.queue[:n])
-	clear(r.queue[:n])
+	var batch []*track
+	n := 0
+	for ; n < len(r.queue) && len(batch) < storeBatch; n++ {
+		t := r.queue[n]
+		r.queue[n] = nil
+		t.queued = false
+		if r.tracks[t.key] == t {
+			batch = append(batch, t)
+		}
+	}
 	if r.queue = r.queue[n:]; len(r.queue) == 0 {
 		r.queue = nil
-	}
-	for _, t := range batch {
-		t.queued = false
 	}
 	return batch
 }
@@ -190,20 +195,27 @@ func (r *recovery) write(ctx context.Context, batch []*track) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	for _, t := range batch {
-		t.written = began
-		if t.closed && !t.queued && r.tracks[t.key] == t {
-			delete(r.tracks, t.key)
-		}
-	}
-	r.mu.Unlock()
+	r.wrote(batch, began)
 	for _, t := range batch {
 		if slices.Contains(taken, t.key) {
 			r.lose(t)
 		}
 	}
 	return nil
+}
+
+// wrote notes that sessions are written down, and forgets those that have ended.
+// One that has not been told of its end stays: it is in the way of who takes it
+// up, see release.
+func (r *recovery) wrote(batch []*track, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range batch {
+		t.written = at
+		if t.closed && t.finished && !t.queued && r.tracks[t.key] == t {
+			delete(r.tracks, t.key)
+		}
+	}
 }
 
 // lose ends a connection whose session goes on on another.

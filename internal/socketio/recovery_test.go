@@ -167,6 +167,48 @@ func TestWhoIsTakenOverElsewhereIsCut(t *testing.T) {
 	})
 }
 
+// TestWhoComesBackAtOnceStays: what its connection before has still to write
+// is not taken for a sign that it is elsewhere by now.
+func TestWhoComesBackAtOnceStays(t *testing.T) {
+	inFleet(t, func(t *testing.T, _ *shelf, a, _ *instance) {
+		old, pid := a.begin("x")
+		a.session(0).Conn.(*socket).Entered(wire.Place{Room: "y"})
+		synctest.Wait() // that is written, and what comes now is gathered
+		old.bye()
+		c := a.open()
+		c.ask(again(pid), "missed in x", "missed in y", `40{"sid":_,"pid":"`+pid+`"}`, "first")
+		time.Sleep(40 * time.Second)
+		c.ended(0)
+		c.bye()
+	})
+}
+
+// TestWhoIsTakenUpHasEndedBefore: both have the same id.
+func TestWhoIsTakenUpHasEndedBefore(t *testing.T) {
+	inFleet(t, func(t *testing.T, s *shelf, a, _ *instance) {
+		old, pid := a.begin("x")
+		gate := make(chan struct{})
+		a.end = func() { <-gate }
+		go old.Close(wire.Close{Code: wire.CloseNoStatus})
+		time.Sleep(time.Second)
+		if got := s.all(); got != `{"sid":_,"user":"ann","rooms":[{"room":"x"}]}` {
+			t.Errorf("states: %s", got)
+		}
+		c := a.open()
+		c.ask(again(pid))
+		time.Sleep(time.Second)
+		c.ask("")
+		close(gate)
+		c.ask("", "missed in x", `40{"sid":_,"pid":"`+pid+`"}`, "first")
+		c.bye()
+		time.Sleep(time.Second)
+		a.empty()
+		if r := a.server.recovery; len(r.tracks) != 0 || len(r.queue) != 0 {
+			t.Errorf("%d sessions are left", len(r.tracks))
+		}
+	})
+}
+
 func TestARecoveryThatFailsLeavesNothing(t *testing.T) {
 	inFleet(t, func(t *testing.T, _ *shelf, a, b *instance) {
 		old, pid := a.begin("x")

@@ -187,6 +187,7 @@ func (c *conn) unhold(s *socket) bool {
 	if !s.ended {
 		s.endLocked(wire.Close{}, true)
 	}
+	s.track.finish() // there is no session
 	s.held = nil
 	c.dropLocked(s)
 	return c.ended
@@ -227,6 +228,6 @@ func (s *socket) Exited(room string) {
 func (s *socket) finish(why wire.Close) {
 	s.handler.Closed(why)
 	if s.track != nil {
-		close(s.track.over)
+		s.track.finish()
 	}
 }

@@ -29,6 +29,7 @@ type play struct {
 	wait     func(context.Context)
 	receive  func(p *part, text string) bool // nil: true
 	open     func(p *part)
+	end      func() // called first in Closed; nil: nothing
 }
 
 // part is a session.
@@ -49,6 +50,9 @@ func (p *part) Receive(_ wire.Op, payload []byte) bool {
 }
 
 func (p *part) Closed(c wire.Close) {
+	if p.play.end != nil {
+		p.play.end()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = append(p.closed, c)

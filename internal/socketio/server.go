@@ -34,6 +34,7 @@ type Server struct {
 	working sync.WaitGroup     // of goroutines; Go under mu
 	lobby   map[*conn]struct{} // guarded by mu: connections without a socket
 
+	asks                         asks
 	waiting, open, sockets       atomic.Int64
 	connects, refused, violation atomic.Int64
 }
@@ -42,6 +43,7 @@ type Server struct {
 func New(cfg Config, w *wheel.Wheel, log *zap.Logger) *Server {
 	s := &Server{cfg: cfg.withDefaults(), codecs: cfg.codecs(), wheel: w, log: log, birth: time.Now(), lobby: map[*conn]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.asks.begin()
 	return s
 }
 
@@ -92,7 +94,7 @@ func (s *Server) spawn(f func()) bool {
 // it receives is the data of message packets.
 func (s *Server) Open(engine transport.Conn, h Handshake) transport.Handler {
 	c := &conn{
-		server: s, engine: engine, peer: h.Peer.As16(), account: h.Account, claim: h.Claim,
+		server: s, engine: engine, peer: h.Peer.As16(), account: h.Account,
 		assembler: codec.NewAssembler(s.cfg.MaxPacketBytes),
 	}
 	s.open.Add(1)
@@ -100,6 +102,7 @@ func (s *Server) Open(engine transport.Conn, h Handshake) transport.Handler {
 	defer c.mu.Unlock()
 	c.waitLocked()
 	c.untilLocked(s.cfg.ConnectTimeout)
+	c.term.claim = h.Claim
 	return c
 }
 
@@ -141,6 +144,9 @@ type Stats struct {
 	Connects, Refused             int64 // CONNECT packets that were admitted, and that were not
 	Recovered                     int64 // of those that were admitted: sessions taken up again
 	Violations                    int64 // connections that ended for one of the protocol
+	Asking                        int64 // questions to clients, now
+	Asked, Answered               int64 // questions that were sent, and of these those that were answered
+	StrayAcks                     int64 // acknowledgements that nobody waited for
 }
 
 // Stats returns the counters.
@@ -153,6 +159,7 @@ func (s *Server) Stats() Stats {
 		Recovered:   recovered,
 		Connections: s.open.Load(), Waiting: s.waiting.Load(), Sockets: s.sockets.Load(),
 		Connects: s.connects.Load(), Refused: s.refused.Load(), Violations: s.violation.Load(),
+		Asking: s.asks.open.Load(), Asked: s.asks.asked.Load(), Answered: s.asks.answered.Load(), StrayAcks: s.asks.stray.Load(),
 	}
 }
 

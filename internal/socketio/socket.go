@@ -15,12 +15,14 @@ type socket struct {
 	track *track      // set as the socket is added; nil without recovery
 
 	// Guarded by conn.mu.
+	next    *socket           // of the connection
 	handler transport.Handler // nil while it is being made
 	busy    bool              // the handler receives
 	ended   bool              // takes and receives nothing more
 	told    bool              // the handler's Closed was called, or is about to be
-	why     wire.Close        // of the end
+	why     *wire.Close       // of the end; nil while it is open
 	held    *held             // what is sent, while the session is being recovered; else nil
+	asks    map[uint32]reply  // questions that the client has not answered, by id; nil: none
 }
 
 var _ transport.Conn = (*socket)(nil)
@@ -103,7 +105,7 @@ func endsConnection(code wire.CloseCode) bool {
 func (s *socket) Alone() bool {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	for _, other := range s.conn.sockets {
+	for other := s.conn.sockets; other != nil; other = other.next {
 		if other != s && !other.ended {
 			return false
 		}
@@ -117,10 +119,11 @@ func (s *socket) Abort() { s.conn.engine.Abort() }
 // endLocked ends the socket, which is open. alone says that its connection
 // stays: then its session is over, and cannot be recovered.
 func (s *socket) endLocked(why wire.Close, alone bool) {
-	s.ended, s.why = true, why
+	s.ended, s.why = true, &why
 	if s.track != nil {
 		s.track.ended(alone)
 	}
+	s.goneLocked()
 	s.conn.server.sockets.Add(-1)
 }
 
@@ -138,7 +141,7 @@ func (s *socket) doneLocked() bool {
 // its own: who ends a socket may hold its session's lock.
 func (s *socket) finishLocked() {
 	if s.doneLocked() {
-		s.conn.server.spawn(func() { s.finish(s.why) })
+		s.conn.server.spawn(func() { s.finish(*s.why) })
 	}
 }
 

@@ -26,14 +26,15 @@ type track struct {
 	over     chan struct{}  // closed when the session has ended
 
 	// Guarded by recovery.mu.
-	rooms   map[string]*mark
-	version uint64 // of rooms: counts what entered and exited
-	beat    uint32 // pings that had been sent when the marks' next were noted; see checkpoint
-	noted   bool   // next are there
-	queued  bool   // is among those to be written
-	closed  bool   // has ended: is written once more
-	dropped bool   // is to be deleted
-	written time.Time
+	rooms    map[string]*mark
+	version  uint64 // of rooms: counts what entered and exited
+	beat     uint32 // pings that had been sent when the marks' next were noted; see checkpoint
+	noted    bool   // next are there
+	queued   bool   // is among those to be written
+	closed   bool   // has ended: is written once more
+	finished bool   // and its session knows
+	dropped  bool   // is to be deleted
+	written  time.Time
 }
 
 // mark is how far a session is in one room; zero where there is no history.
@@ -165,6 +166,16 @@ func (t *track) ended(dropped bool) {
 	t.confirmLocked(answered)
 	t.closed, t.dropped = true, t.dropped || dropped
 	r.queueLocked(t)
+}
+
+// finish notes that the session knows of its end.
+func (t *track) finish() {
+	close(t.over)
+	r := t.recovery
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.finished = true
+	r.queueLocked(t) // which forgets it, should it have been written already
 }
 
 // confirmLocked makes the marks' next their present if the client has answered

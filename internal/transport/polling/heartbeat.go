@@ -31,6 +31,9 @@ func (e *session) stopLocked() {
 	}
 }
 
+// owesLocked tells whether the client owes a pong.
+func (e *session) owesLocked() bool { return e.beats.Load()%2 == 1 }
+
 // alarmed is Expired on a timer of the session's own.
 func (e *session) alarmed() {
 	if e.srv.enter() {
@@ -60,8 +63,8 @@ func (e *session) Expired() {
 // forgiveLocked puts a pong's deadline off when the process was held up: the
 // pong may be there, unread. A ping that no poll has fetched needs no pardon.
 func (e *session) forgiveLocked(now, late time.Duration) {
-	if e.pongBy != 0 && (e.polls == nil || len(e.polls.queue) == 0) {
-		e.pongBy = max(e.pongBy, now+min(late, e.srv.cfg.PingTimeout))
+	if e.owesLocked() && (e.polls == nil || len(e.polls.queue) == 0) {
+		e.beat = max(e.beat, now+min(late, e.srv.cfg.PingTimeout))
 	}
 }
 
@@ -70,10 +73,10 @@ func (e *session) judgeLocked(now time.Duration) {
 	if e.over || e.polls != nil && e.judgePollsLocked(now) {
 		return
 	}
-	if e.pongBy == 0 && now >= e.pingAt {
+	if !e.owesLocked() && now >= e.beat {
 		e.pingLocked(now)
 	}
-	if e.pongBy != 0 && now >= e.pongBy {
+	if e.owesLocked() && now >= e.beat {
 		e.lapseLocked(now)
 	}
 }
@@ -81,8 +84,8 @@ func (e *session) judgeLocked(now time.Duration) {
 // lapseLocked ends the session of a client that owes a pong, unless the pong
 // cannot be read.
 func (e *session) lapseLocked(now time.Duration) {
-	if e.working.Load() || e.holds > 0 {
-		e.pongBy = now + e.srv.cfg.PingTimeout
+	if e.state.Load()&working != 0 || e.holds > 0 {
+		e.beat = now + e.srv.cfg.PingTimeout
 		return
 	}
 	e.srv.stats.heartbeat.Add(1)
@@ -119,21 +122,18 @@ func (e *session) pingLocked(now time.Duration) {
 		e.ws.Send(e.srv.ping)
 	} else {
 		if e.polls.waiting == nil {
-			from = e.pingAt
+			from = e.beat
 		}
 		e.queueLocked(e.srv.ping)
 		e.offerLocked()
 	}
-	e.pongBy = from + e.srv.cfg.PingTimeout
-	e.awaiting.Store(true)
+	e.beat = from + e.srv.cfg.PingTimeout
+	e.state.Or(awaiting)
 }
 
 // nextLocked is the nearest deadline.
 func (e *session) nextLocked() time.Duration {
-	next := e.pingAt
-	if e.pongBy != 0 {
-		next = e.pongBy
-	}
+	next := e.beat
 	p := e.polls
 	switch {
 	case p == nil:
@@ -149,26 +149,25 @@ func (e *session) nextLocked() time.Duration {
 func (e *session) pong() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.pongBy = 0
-	if e.beats.Load()%2 == 1 {
+	if e.owesLocked() {
 		e.beats.Add(1)
 	}
-	e.awaiting.Store(false)
+	e.state.And(^awaiting)
 	now := e.srv.now()
-	e.pingAt = now + e.srv.cfg.PingInterval
-	e.setDueLocked(now, e.pingAt) // the timer is at the pong's deadline, which may be later
+	e.beat = now + e.srv.cfg.PingInterval
+	e.setDueLocked(now, e.beat) // the timer is at the pong's deadline, which may be later
 }
 
 // heard notes any other packet: while a pong is awaited it puts its deadline
 // off, once.
 func (e *session) heard() {
-	if !e.awaiting.Load() {
+	if e.state.Load()&awaiting == 0 {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.awaiting.CompareAndSwap(true, false) && e.pongBy != 0 {
-		e.pongBy = e.srv.now() + e.srv.cfg.PingTimeout
+	if e.state.And(^awaiting)&awaiting != 0 && e.owesLocked() {
+		e.beat = e.srv.now() + e.srv.cfg.PingTimeout
 	}
 }
 

@@ -13,6 +13,12 @@ const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 // session.
 type id [16]byte
 
+// place is where a session stands in the table: a part of the id, as the table
+// takes memory for each connection.
+type place [8]byte
+
+func (i id) place() place { return place(i[:]) }
+
 func newID() (i id) {
 	_, _ = rand.Read(i[:]) // never fails
 	return i

@@ -2,6 +2,7 @@ package polling
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"sync"
@@ -52,7 +53,7 @@ type Server struct {
 	done     chan struct{} // closed when everything has ended
 
 	mu       sync.Mutex
-	sessions map[id]*session       // guarded by mu
+	sessions map[place]*session    // guarded by mu
 	polling  map[*session]struct{} // guarded by mu: those that poll
 	closing  bool                  // guarded by mu: Shutdown has begun
 	ended    bool                  // guarded by mu: no goroutine may start
@@ -70,7 +71,7 @@ func New(cfg Config, ws transport.Acceptor, w *wheel.Wheel, log *zap.Logger) *Se
 		cfg: cfg, ws: ws, wheel: w, log: log, birth: time.Now(), lag: coarseLag,
 		ping: packet(engineio.PingPacket), pong: packet(engineio.ProbedPacket),
 		quit: make(chan struct{}), done: make(chan struct{}),
-		sessions: map[id]*session{}, polling: map[*session]struct{}{},
+		sessions: map[place]*session{}, polling: map[*session]struct{}{},
 	}
 	s.budget.limit = cfg.MemoryBytes
 	if min(cfg.PingInterval, cfg.PingTimeout) < coarse {
@@ -147,7 +148,7 @@ func (s *Server) spawn(f func()) {
 	}
 }
 
-// add puts a session into the table.
+// add puts a session into the table, and gives it another id when its place is taken.
 func (s *Server) add(e *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +161,10 @@ func (s *Server) add(e *session) error {
 	default:
 		s.polling[e] = struct{}{}
 	}
-	s.sessions[e.id] = e
+	for s.sessions[e.id.place()] != nil {
+		e.id = newID()
+	}
+	s.sessions[e.id.place()] = e
 	return nil
 }
 
@@ -175,7 +179,9 @@ func (s *Server) settle(e *session) {
 func (s *Server) forget(e *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, e.id)
+	if s.sessions[e.id.place()] == e {
+		delete(s.sessions, e.id.place())
+	}
 	delete(s.polling, e)
 }
 
@@ -187,7 +193,10 @@ func (s *Server) find(sid string) *session {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sessions[i]
+	if e := s.sessions[i.place()]; e != nil && subtle.ConstantTimeCompare(e.id[:], i[:]) == 1 {
+		return e
+	}
+	return nil
 }
 
 // now is the time since the server was made, on the monotonic clock; never 0.

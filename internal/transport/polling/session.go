@@ -19,26 +19,31 @@ type session struct {
 	id      id
 	handler transport.Handler
 
-	ws       transport.Conn // written under mu, once, before direct is set; nil while polling
-	direct   atomic.Bool    // ws carries the session: frames need no mu
-	working  atomic.Bool    // the handler is in Receive
-	awaiting atomic.Bool    // a pong is awaited, and its deadline was not put off yet
-	beats    atomic.Uint32  // pings and their pongs; written under mu, odd while a pong is awaited
+	ws     transport.Conn // written under mu, once, before direct is set; nil while polling
+	direct atomic.Bool    // ws carries the session: frames need no mu
+	state  atomic.Uint32  // working and awaiting
+	beats  atomic.Uint32  // pings and their pongs; written under mu, odd while a pong is awaited
+
+	holds  int16 // guarded by mu: Receives that returned false less Resumes
+	over   bool  // guarded by mu: the session has ended
+	lapsed bool  // guarded by mu: because of its heartbeat
 
 	timer wheel.Timer
 
-	mu     sync.Mutex
-	polls  *polls      // guarded by mu; nil once ws carries the session
-	over   bool        // guarded by mu: the session has ended
-	lapsed bool        // guarded by mu: because of its heartbeat
-	holds  int32       // guarded by mu: Receives that returned false less Resumes
-	alarm  *time.Timer // guarded by mu: in place of timer where that is too coarse
+	mu    sync.Mutex
+	polls *polls      // guarded by mu; nil once ws carries the session
+	alarm *time.Timer // guarded by mu: in place of timer where that is too coarse
 
-	// Times since the server's birth; 0 is never. Guarded by mu.
-	due    time.Duration // when the timer expires
-	pingAt time.Duration // the next ping is due
-	pongBy time.Duration // an unanswered ping's deadline
+	// Times since the server's birth. Guarded by mu.
+	due  time.Duration // when the timer expires; 0 is never
+	beat time.Duration // the deadline of the pong that is awaited; if none is, the next ping is due
 }
+
+// Bits of a session's state.
+const (
+	working  uint32 = 1 << iota // the handler is in Receive
+	awaiting                    // a pong is awaited, and its deadline was not put off yet
+)
 
 // polls is what a session has while it polls. Guarded by the session's mu.
 type polls struct {
@@ -85,8 +90,8 @@ func (e *session) open(open func(transport.Conn) transport.Handler) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.srv.now()
-	e.pingAt = now + e.srv.cfg.PingInterval
-	e.setDueLocked(now, e.pingAt)
+	e.beat = now + e.srv.cfg.PingInterval
+	e.setDueLocked(now, e.beat)
 }
 
 // Send implements transport.Conn.
@@ -130,8 +135,8 @@ func (e *session) queueOrPass(fs []*wire.Frame) bool {
 func (e *session) Resume() {
 	e.mu.Lock()
 	e.holds--
-	if e.pongBy != 0 { // the pong could not be read
-		e.pongBy = e.srv.now() + e.srv.cfg.PingTimeout
+	if e.owesLocked() { // the pong could not be read
+		e.beat = e.srv.now() + e.srv.cfg.PingTimeout
 	}
 	if e.ws == nil && e.holds <= 0 {
 		e.goOnLocked()
@@ -211,9 +216,9 @@ func (e *session) take(p engineio.Packet) bool {
 
 // deliver gives the handler one message.
 func (e *session) deliver(op wire.Op, payload []byte) bool {
-	e.working.Store(true)
+	e.state.Or(working)
 	ok := e.handler.Receive(op, payload)
-	e.working.Store(false)
+	e.state.And(^working)
 	if !ok {
 		e.mu.Lock()
 		e.holds++

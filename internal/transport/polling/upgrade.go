@@ -128,8 +128,8 @@ func (e *session) upgradeLocked() {
 		}
 		g.tell(sayNoop)
 	}
-	if e.pongBy != 0 { // the ping may be in the queue
-		e.pongBy = e.srv.now() + e.srv.cfg.PingTimeout
+	if e.owesLocked() { // the ping may be in the queue
+		e.beat = e.srv.now() + e.srv.cfg.PingTimeout
 	}
 	e.ws.SendAll(p.queue)
 	e.direct.Store(true)
