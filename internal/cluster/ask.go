@@ -109,8 +109,27 @@ func (b *Bus) Tell(ctx context.Context, kind string, payload []byte) error {
 	case len(payload) > maxPayload:
 		return errQuestionSize
 	}
+	return b.tell(ctx, fleetRoom, kind, payload)
+}
+
+// Address is what TellOne of another instance finds this one by.
+func (b *Bus) Address() string { return b.registry.incarnation }
+
+// TellOne is Tell to one instance, by its Address. Nobody says when there is no
+// such instance any more.
+func (b *Bus) TellOne(ctx context.Context, address, kind string, payload []byte) error {
+	switch {
+	case b.carrier == nil:
+		return nil
+	case len(payload) > maxPayload:
+		return errQuestionSize
+	}
+	return b.tell(ctx, roomOf(address), kind, payload)
+}
+
+func (b *Bus) tell(ctx context.Context, room, kind string, payload []byte) error {
 	message := envelope{Version: envelopeVersion, Type: typeTell, From: b.registry.incarnation, Kind: kind, Data: payload}.encode()
-	if err := b.carrier.Notify(ctx, fleetRoom, message); err != nil {
+	if err := b.carrier.Notify(ctx, room, message); err != nil {
 		return errAway
 	}
 	return nil

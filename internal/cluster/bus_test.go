@@ -312,6 +312,38 @@ func TestWhatIsToldReachesAllOthersAndListeningIsTriedUntilItWorks(t *testing.T)
 	})
 }
 
+func TestWhatIsToldToOneReachesNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, all := meeting(t, "a", "b", "c")
+		var told [3]atomic.Int64
+		for i, b := range all {
+			b.Handle("news", func(_ context.Context, payload []byte) []byte { told[i].Add(int64(len(payload))); return nil })
+		}
+		defer start(t, all)()
+		synctest.Wait()
+		if err := all[0].TellOne(t.Context(), all[2].Address(), "news", []byte("four")); err != nil {
+			t.Error(err)
+		}
+		if err := all[0].TellOne(t.Context(), "nobody", "news", []byte("four")); err != nil {
+			t.Errorf("nobody is missed: %v", err)
+		}
+		synctest.Wait()
+		if told[0].Load() != 0 || told[1].Load() != 0 || told[2].Load() != 4 {
+			t.Errorf("told %d, %d and %d bytes", told[0].Load(), told[1].Load(), told[2].Load())
+		}
+		if err := all[0].TellOne(t.Context(), all[2].Address(), "news", make([]byte, maxPayload+1)); !wire.IsCode(err, wire.TooLarge) {
+			t.Errorf("too much: %v", err)
+		}
+		h.change(func() { h.fail = func(string) error { return errors.New("dial tcp: refused") } })
+		if err := all[0].TellOne(t.Context(), all[2].Address(), "news", nil); !wire.IsCode(err, wire.Unavailable) {
+			t.Errorf("while nobody can be told: %v", err)
+		}
+	})
+	if err := NewBus(&Registry{}, nil, nil).TellOne(t.Context(), "a", "news", nil); err != nil {
+		t.Errorf("without others: %v", err)
+	}
+}
+
 func TestNonsenseIsCountedAndDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, all := meeting(t, "a")

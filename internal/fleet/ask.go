@@ -24,6 +24,8 @@ const (
 	kindMembers     = "fleet.members"
 	kindRebalance   = "fleet.rebalance"
 	kindDrain       = "fleet.drain"
+	kindAsk         = "fleet.ask"
+	kindAnswer      = "fleet.answer"
 )
 
 // answerer answers one kind of question for this instance. It may be called

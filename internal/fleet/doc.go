@@ -20,7 +20,16 @@
 // each half second and a new one at its start, and told to the others at once.
 // Tokens travel as digests.
 //
+// # Questions to clients
+//
+// Ask has the clients of all instances asked, and collects what they say. The
+// other instances answer with whom they have asked, and tell of each answer when
+// it comes, to the one that collects them. Answers are held up to a number of
+// bytes; an answer that is lost between instances is late.
+//
 // # Goroutines
 //
-// None of its own. Its answers to others run on the bus's.
+// One for each question that this instance's clients are asked for another, until
+// they have answered. Shutdown ends and waits for them. Its answers to others run
+// on the bus's.
 package fleet

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -32,11 +33,21 @@ type Fleet struct {
 	// Immutable after New.
 	parts  Parts
 	faults *fault.Reporter
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+
+	gatherings gatherings
+
+	mu      sync.Mutex
+	closing bool           // guarded by mu
+	running sync.WaitGroup // of goroutines; Go under mu
 }
 
-// New makes a fleet. Other instances may ask this one from now on.
+// New makes a fleet. Other instances may ask this one from now on, until
+// Shutdown.
 func New(parts Parts) *Fleet {
-	f := &Fleet{parts: parts, faults: fault.NewReporter(parts.Log)}
+	f := &Fleet{parts: parts, faults: fault.NewReporter(parts.Log), gatherings: gatherings{all: map[uint64]*gathering{}}}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
 	if parts.Bus != nil {
 		serve(f, kindSend, f.send)
 		serve(f, kindSubscribe, f.subscribe)
@@ -48,8 +59,32 @@ func New(parts Parts) *Fleet {
 		serve(f, kindMembers, f.members)
 		serve(f, kindRebalance, f.rebalance)
 		serve(f, kindDrain, f.drain)
+		serve(f, kindAsk, f.asked)
+		serve(f, kindAnswer, f.answered)
 	}
 	return f
+}
+
+// Shutdown ends what this instance's clients are asked for others, and waits for
+// it. The bus must live still.
+func (f *Fleet) Shutdown() {
+	f.mu.Lock()
+	f.closing = true
+	f.mu.Unlock()
+	f.cancel()
+	f.running.Wait()
+}
+
+// spawn runs do on a goroutine that Shutdown ends and waits for. False, and
+// nothing is run, during Shutdown.
+func (f *Fleet) spawn(do func(ctx context.Context)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closing {
+		return false
+	}
+	f.running.Go(func() { do(f.ctx) })
+	return true
 }
 
 // Bus asks the other instances.
@@ -59,6 +94,10 @@ type Bus interface {
 	// Handle says how this instance answers questions of a kind. It is called
 	// before questions come.
 	Handle(kind string, h cluster.Handler)
+	// TellOne tells the instance that has an address something, Address is that
+	// of this one. It may be lost.
+	TellOne(ctx context.Context, address, kind string, payload []byte) error
+	Address() string
 }
 
 var _ Bus = (*cluster.Bus)(nil)

@@ -21,6 +21,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/socketio"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/transport/pipe"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
@@ -54,6 +55,7 @@ type instance struct {
 	name     string
 	router   *router.Router
 	hub      *hub.Hub
+	sockets  *socketio.Server
 	handlers map[string]cluster.Handler
 
 	draining bool // written by Drain before it answers
@@ -89,7 +91,9 @@ func (r *rig) instance(name string) *instance {
 	ro := router.New(router.Config{Instance: name}, h, mem, auth.Development{}, live, w, zap.NewNop())
 	w.Start()
 	mem.Start(h)
+	sockets := socketio.New(socketio.Config{MaxAsks: 2}, w, zap.NewNop())
 	r.t.Cleanup(func() {
+		sockets.Shutdown()
 		ro.Shutdown()
 		h.Shutdown()
 		if err := mem.Shutdown(context.Background()); err != nil {
@@ -97,10 +101,12 @@ func (r *rig) instance(name string) *instance {
 		}
 		w.Stop()
 	})
-	i := &instance{t: r.t, rig: r, name: name, router: ro, hub: h, handlers: map[string]cluster.Handler{}}
+	i := &instance{t: r.t, rig: r, name: name, router: ro, hub: h, sockets: sockets, handlers: map[string]cluster.Handler{}}
 	i.Fleet = fleet.New(fleet.Parts{
 		Instance: name, Router: ro, Hub: h, View: i, Drainer: i, Rebalancer: i, Bus: i, Directory: directory{i}, Ledger: i, Log: zap.NewNop(),
 	})
+	sockets.UseAdmission(i)
+	r.t.Cleanup(i.Shutdown)
 	return i
 }
 
@@ -127,6 +133,20 @@ func (i *instance) Ask(ctx context.Context, kind string, payload []byte) (cluste
 	}
 	return out, nil
 }
+
+// TellOne implements fleet.Bus.
+func (i *instance) TellOne(ctx context.Context, address, kind string, payload []byte) error {
+	if len(payload) > 10_000 {
+		return wire.NewError(wire.TooLarge, "too large")
+	}
+	if !i.rig.away[i.name] {
+		i.rig.named(address).handlers[kind](ctx, slices.Clone(payload))
+	}
+	return nil
+}
+
+// Address implements fleet.Bus.
+func (i *instance) Address() string { return i.name }
 
 // Handle implements fleet.Bus.
 func (i *instance) Handle(kind string, h cluster.Handler) { i.handlers[kind] = h }

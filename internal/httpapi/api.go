@@ -65,6 +65,7 @@ type Instances interface {
 // Parts are what the API works with. It owns none of them.
 type Parts struct {
 	Publisher  Publisher
+	Asker      Asker
 	Membership Membership
 	Removal    Removal
 	Directory  Directory
@@ -74,7 +75,7 @@ type Parts struct {
 
 // Of has all parts played by one fleet.
 func Of(f *fleet.Fleet, log *zap.Logger) Parts {
-	return Parts{Publisher: f, Membership: f, Removal: f, Directory: f, Instances: f, Log: log}
+	return Parts{Publisher: f, Asker: f, Membership: f, Removal: f, Directory: f, Instances: f, Log: log}
 }
 
 // API answers requests under Prefix. Make it with New. Safe for concurrent use.

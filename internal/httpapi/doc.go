@@ -19,6 +19,12 @@
 // All backends are one publisher: an idempotency key means the same whichever
 // key of the API the request came with, so that those can be replaced.
 //
+// # Questions
+//
+// POST /ask asks clients and waits for what they say. What came is a 200, also
+// when it is nothing: the question was put. It is a problem when nobody could be
+// asked.
+//
 // # Goroutines
 //
 // None of its own. A request waits at most requestTime, or until its client

@@ -139,6 +139,8 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 	post(r, 404, "/publish", `{"connection":"nobody","event":"e"}`)
 	post(r, 200, "/publish", `{"room":"lobby","event":"e","idempotencyKey":"k","data":1}`)
 	post(r, 409, "/publish", `{"room":"lobby","event":"e","idempotencyKey":"k","data":2}`)
+	post(r, 404, "/ask", `{"connection":"nobody","event":"e"}`)
+	post(r, 409, "/ask", `{"user":"eve","event":"e"}`)
 	post(r, 403, "/subscribe", `{"user":"eve","room":"user:ann"}`)
 	post(r, 404, "/subscribe", `{"connection":"nobody","room":"lobby"}`)
 	post(r, 403, "/unsubscribe", `{"user":"eve","room":"user:eve"}`)
@@ -149,10 +151,12 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 
 	full := broken(t, wire.NewError(wire.LimitExceeded, "no more can be remembered"))
 	post(full, 429, "/revoke", `{"token":"t"}`)
+	post(full, 429, "/ask", `{"user":"ann","event":"e"}`)
 
 	post(r, 404, "/drain", `{"instance":"another"}`)
 
 	away := broken(t, wire.NewError(wire.Unavailable, "the broker is away"))
+	post(away, 503, "/ask", `{"user":"ann","event":"e"}`)
 	post(away, 503, "/unsubscribe", `{"user":"ann","room":"lobby"}`)
 	post(away, 503, "/disconnect", `{"user":"ann"}`)
 	post(away, 503, "/revoke", `{"user":"ann"}`)

@@ -334,6 +334,9 @@ func (f faulty) Connection(context.Context, string) (fleet.Connection, error) {
 	return fleet.Connection{}, f.err
 }
 func (f faulty) Drain(context.Context, string) (int, error) { return 0, f.err }
+func (f faulty) Ask(context.Context, router.Target, fleet.Question) (fleet.Answers, error) {
+	return fleet.Answers{}, f.err
+}
 
 // faultyDirectory and faultyInstances fail at what can fail.
 type (
@@ -365,6 +368,12 @@ func (p partly) Subscribe(ctx context.Context, to router.Target, room string) (f
 	r, err := p.Membership.Subscribe(ctx, to, room)
 	r.Missing = missing
 	return r, err
+}
+
+func (p partly) Ask(ctx context.Context, to router.Target, q fleet.Question) (fleet.Answers, error) {
+	a, err := p.Asker.Ask(ctx, to, q)
+	a.Missing = missing
+	return a, err
 }
 
 func (p partly) Unsubscribe(ctx context.Context, from router.Target, room string) (fleet.Reached, error) {
@@ -417,7 +426,7 @@ func (p partly) Drain(ctx context.Context, name string) (int, error) {
 func broken(t *testing.T, err error) *rig {
 	return start(t, setup{keys: []string{key}, parts: func(p *httpapi.Parts) {
 		f := faulty{err}
-		p.Publisher, p.Membership, p.Removal = f, f, f
+		p.Publisher, p.Membership, p.Removal, p.Asker = f, f, f, f
 		p.Directory, p.Instances = faultyDirectory{p.Directory, f}, faultyInstances{partly{*p}, f}
 	}})
 }

@@ -14,6 +14,7 @@ func (a *API) routes() []route {
 	return []route{
 		{http.MethodPost, "/publish", a.publish},
 		{http.MethodPost, "/publish/batch", a.publishBatch},
+		{http.MethodPost, "/ask", a.ask},
 		{http.MethodPost, "/subscribe", a.subscribe},
 		{http.MethodPost, "/unsubscribe", a.unsubscribe},
 		{http.MethodPost, "/disconnect", a.disconnect},

@@ -44,11 +44,13 @@ type parts struct {
 	Log       *zap.Logger
 }
 
-func join(p parts) *fleet.Fleet {
-	return fleet.New(fleet.Parts{
+func join(lc fx.Lifecycle, p parts) *fleet.Fleet {
+	f := fleet.New(fleet.Parts{
 		Instance: p.Config.Instance, Router: p.Router, Hub: p.Hub, View: p.Registry, Drainer: p.Gateway, Rebalancer: p.Balancer,
 		Bus: p.Bus, Directory: p.Directory, Ledger: p.Ledger, Log: p.Log,
 	})
+	lc.Append(fx.StopHook(f.Shutdown))
+	return f
 }
 
 func revocations(lc fx.Lifecycle, cfg router.Config, m *redisconn.Manager, r *router.Router, log *zap.Logger) *cluster.Revocations {
