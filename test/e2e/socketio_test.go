@@ -51,6 +51,12 @@ func TestClientsOfSocketIOAreRefused(t *testing.T) {
 	node(t, nil, "refused.js", g.ports.url(), g.ports.admins(), key)
 }
 
+func TestClientsOfSocketIOAnswerTheBackend(t *testing.T) {
+	const key = "a key of this test's backend"
+	g := serve(t, freePorts(t), "SOCKETIO_NAMESPACES=/chat", "SOCKETIO_RECOVERY=1m", "ADMIN_API_KEYS="+key)
+	node(t, nil, "ask.js", g.ports.url(), g.ports.admins(), key)
+}
+
 func TestClientsOfSocketIOComeBack(t *testing.T) {
 	p := freePorts(t)
 	g := serve(t, p)
@@ -146,8 +152,9 @@ func TestThePlansOwnTest(t *testing.T) {
 	cmd := exec.CommandContext(ctx, "go", "run", "../../cmd/gateway")
 	cmd.Env = append(os.Environ(), "DRAIN_WINDOW=0s")
 	port := 3007
-	if taken(port) { // by somebody's gateway: another port will do
+	if taken(port) {
 		p := freePorts(t)
+		t.Logf("port %d is taken on this machine: the plan's test is made on port %d", port, p.public)
 		port = p.public
 		cmd.Env = append(cmd.Env, fmt.Sprint("PORT=", p.public), fmt.Sprint("ADMIN_PORT=", p.admin))
 	} else if taken(9007) {

@@ -17,6 +17,10 @@ socket.on('disconnect', (reason, why) => say('disconnect', reason, why ? String(
 socket.on('connect_error', (e) => say('connect_error', e.message));
 socket.on('chat', (data, place) => say('chat', place.room, data));
 socket.on('connected', ({ connectionId }) => say('connected', connectionId));
+socket.on('confirm', (what, reply) => {
+  say('confirm', what);
+  if (what !== 'hush') reply(what, socket.id);
+});
 
 readline.createInterface({ input: process.stdin }).on('line', async (line) => {
   const [what, room] = line.split(' ');
