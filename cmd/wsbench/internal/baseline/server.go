@@ -10,20 +10,25 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Perform serves at an ephemeral loopback port until stdin ends, with size
-// bytes of data in each frame and batch frames (at most 1024) in each call. It prints its address when it is ready; the
-// line "go" on stdin starts the writing, "stop" ends it, whereupon it prints
+// bytes of data in each frame and batch frames (at most 1024) in each call, and
+// writes rate frames per second to each connection, 0: as fast as they are
+// taken. It prints its address when it is ready; the line "go" on stdin starts the writing, "stop" ends it, whereupon it prints
 // how many frames each connection was sent.
-func Perform(_ context.Context, size, batch int, stdin io.Reader, stdout io.Writer) error {
+func Perform(_ context.Context, size, batch int, rate float64, stdin io.Reader, stdout io.Writer) error {
 	s, addr, err := listen(size, batch)
 	if err != nil {
 		return fmt.Errorf("baseline server: %w", err)
 	}
 	defer s.close()
+	if rate > 0 {
+		s.every = time.Duration(float64(batch) / rate * float64(time.Second))
+	}
 	if _, err := fmt.Fprintln(stdout, addr); err != nil {
 		return err
 	}
@@ -54,6 +59,8 @@ type server struct {
 	conns  []*conn // by descriptor; nil where there is none
 	ready  []*conn // joined, in order
 	batch  ring
+	every  time.Duration // between batches; 0: none is waited for
+	due    time.Time     // when the next batch begins, with every
 	events [256]unix.EpollEvent
 }
 
@@ -89,11 +96,11 @@ func (s *server) rouse() {
 // run serves until mode is over.
 func (s *server) run(stdout io.Writer) error {
 	for {
-		timeout := -1
+		timeout := s.rest()
 		switch m := s.mode.Load(); {
 		case m == over:
 			return nil
-		case m != quiet && s.advance(m == writing):
+		case s.work(m):
 			timeout = 0
 		case m == stopping && s.batch.open == 0:
 			if _, err := fmt.Fprintln(stdout, s.batch.head*uint64(s.batch.perBatch)); err != nil { //nolint:gosec // small
@@ -107,6 +114,30 @@ func (s *server) run(stdout io.Writer) error {
 	}
 }
 
+// rest is how many milliseconds may pass until the next batch, -1: any number.
+func (s *server) rest() int {
+	if s.every == 0 || s.mode.Load() != writing {
+		return -1
+	}
+	return int(max(time.Until(s.due).Milliseconds(), 0)) + 1
+}
+
+// isDue tells whether it is time for the next batch, and when the one behind it
+// is. Batches that were missed are not made up for.
+func (s *server) isDue() bool {
+	if s.every == 0 {
+		return true
+	}
+	now := time.Now()
+	if now.Before(s.due) {
+		return false
+	}
+	if s.due = s.due.Add(s.every); s.due.Before(now) {
+		s.due = now.Add(s.every)
+	}
+	return true
+}
+
 // poll handles what epoll reports within timeout milliseconds, -1 for ever.
 func (s *server) poll(timeout int) error {
 	n, err := unix.EpollWait(s.epfd, s.events[:], timeout)
@@ -117,6 +148,11 @@ func (s *server) poll(timeout int) error {
 		s.event(&s.events[i])
 	}
 	return nil
+}
+
+// work writes what is to be written now; false if nothing was.
+func (s *server) work(m mode) bool {
+	return m != quiet && s.advance(m == writing && s.isDue())
 }
 
 // advance begins a batch if the ring has space, and writes to every connection

@@ -20,7 +20,8 @@ type bareServer struct {
 
 // bareRun runs the same members against the writev server.
 func bareRun(ctx context.Context, o *Options, res *report.Result) (*report.Run, error) {
-	child, addr, err := proc.Start(o.Self, "writev-server", "-size", strconv.Itoa(o.Size), "-batch", strconv.Itoa(o.Batch))
+	child, addr, err := proc.Start(o.Self, "writev-server", "-size", strconv.Itoa(o.Size), "-batch", strconv.Itoa(o.Batch),
+		"-rate", strconv.FormatFloat(o.Rate, 'g', -1, 64))
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,9 @@
 package bench
 
 import (
-	"fmt"
-
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/sioproto"
 )
 
 // phase is how far a connection has come up.
@@ -29,25 +28,34 @@ const joinID = 1 // requests of scenarios have higher ids
 // client is the handler of one loop: it brings connections up, then hands
 // their messages to the scenario's app. Owned by the loop.
 type client struct {
-	f      *fleet
-	l      *engine.Loop
-	phases []phase
-	app    app
-	newApp func(*client) app
-	buf    []byte
+	f       *fleet
+	l       *engine.Loop
+	dialect gwproto.Dialect
+	layer   bool // the dialect is Socket.IO's, which has packets of its own below messages
+	phases  []phase
+	app     app
+	newApp  func(*client) app
+	buf     []byte
 }
 
 // Attach gives the client its loop, before the loop runs.
 func (cl *client) Attach(l *engine.Loop) {
 	cl.l = l
+	cl.dialect, cl.layer = gwproto.Plain{}, cl.f.opts.Protocol == SocketIO
+	if cl.layer {
+		cl.dialect = sioproto.Dialect{}
+	}
 	cl.phases = make([]phase, len(l.Conns()))
 	cl.app = cl.newApp(cl)
 }
 
-// Token appends the connection's user id, which a gateway in development takes
-// for a credential.
+// Token appends the connection's credential for the handshake. Socket.IO has it
+// in its CONNECT.
 func (cl *client) Token(dst []byte, index int32) []byte {
-	return fmt.Appendf(dst, "%s%06d", cl.f.opts.Users, index)
+	if cl.layer {
+		return dst
+	}
+	return cl.f.opts.token(dst, index)
 }
 
 // Opened waits for the greeting.
@@ -55,13 +63,21 @@ func (cl *client) Opened(c *engine.Conn) { cl.phases[c.Slot] = greeting }
 
 // Message goes to the app once the connection is up.
 func (cl *client) Message(c *engine.Conn, payload []byte, now int64) {
+	if cl.layer && cl.packet(c, payload) {
+		return
+	}
 	if cl.phases[c.Slot] == ready {
 		cl.app.message(c, payload, now)
 		return
 	}
+	cl.comingUp(c, payload)
+}
+
+// comingUp follows the greeting and the reply to the join.
+func (cl *client) comingUp(c *engine.Conn, payload []byte) {
 	var e gwproto.Envelope
-	if !gwproto.Scan(payload, &e) {
-		cl.refuse(c, "a message that is no gateway.v1: "+clip(payload))
+	if !cl.dialect.Scan(payload, &e) {
+		cl.refuse(c, "what is no message: "+clip(payload))
 		return
 	}
 	switch string(e.Event) {
@@ -80,6 +96,27 @@ func (cl *client) Message(c *engine.Conn, payload []byte, now int64) {
 	}
 }
 
+// packet handles what Socket.IO has beside messages and reports whether it was
+// such a packet.
+func (cl *client) packet(c *engine.Conn, payload []byte) bool {
+	switch sioproto.KindOf(payload) {
+	case sioproto.Message:
+		return false
+	case sioproto.Open:
+		var token [128]byte
+		cl.buf = sioproto.AppendConnect(cl.buf[:0], cl.f.opts.token(token[:0], c.Index))
+		cl.l.SendText(c, cl.buf)
+	case sioproto.Ping:
+		cl.l.Pinged()
+		cl.buf = append(cl.buf[:0], sioproto.Pong...)
+		cl.l.SendText(c, cl.buf)
+	case sioproto.Connected:
+	case sioproto.Ended:
+		cl.refuse(c, "refused or disconnected: "+clip(payload))
+	}
+	return true
+}
+
 func (cl *client) greeted(c *engine.Conn) {
 	room := cl.f.room(c.Index)
 	if room == "" {
@@ -91,7 +128,7 @@ func (cl *client) greeted(c *engine.Conn) {
 	if r, ok := cl.app.(resumer); ok {
 		since = r.since(c)
 	}
-	cl.buf = gwproto.AppendJoin(cl.buf[:0], joinID, room, since)
+	cl.buf = gwproto.AppendJoin(cl.dialect, cl.buf[:0], joinID, room, since)
 	cl.l.SendText(c, cl.buf)
 }
 

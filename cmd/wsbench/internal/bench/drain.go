@@ -84,7 +84,7 @@ func (d *drain) await(ctx context.Context, run *report.Run) error {
 		return err
 	}
 	if !proc.Alive(o.PID) {
-		run.Add("server exit after", float64(f.clock.Now()-d.begin)/1e9, "s")
+		run.AddAs(report.Max, "server exit after", float64(f.clock.Now()-d.begin)/1e9, "s")
 	}
 	return nil
 }
@@ -147,11 +147,11 @@ func (d *drain) report(res *report.Result, run *report.Run) {
 	run.Add("ended", float64(v.ended), "")
 	run.Add("saw reconnect before the end", float64(v.reconnect), "")
 	run.Add("closed with 1012", float64(v.restart), "")
-	run.Add("last close after", float64(v.last)/1e9, "s")
+	run.AddAs(report.Max, "last close after", float64(v.last)/1e9, "s")
 	for i, c := range v.tenths {
 		run.Add(fmt.Sprintf("closed in tenth %d of that time", i+1), float64(c), "")
 	}
-	run.Latencies = append(run.Latencies, report.Latency{Name: "time of close", Summary: v.times.Summary()})
+	run.AddLatency("time of close", &v.times)
 	run.Add("publications acknowledged", float64(v.acked), "")
 	run.Add("acknowledged but not seen before the close", float64(v.unseen), "")
 	res.Check(v.ended == n && v.early == 0, "every connection ended during the drain", "%d of %d, %d before it%s", v.ended, n, v.early, d.f.because(int64(n-v.restart)))

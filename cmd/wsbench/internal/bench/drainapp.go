@@ -70,13 +70,14 @@ func (a *drainApp) publish(c *engine.Conn, intended int64) {
 	r := &a.d.rooms[a.peers[c.Slot].room]
 	r.sent++
 	body := gwproto.Body{Seq: r.sent, Sent: intended}
-	a.buf = gwproto.AppendPublish(a.buf[:0], publishIDs+r.sent, a.cl.f.room(c.Index), body, a.cl.f.opts.Size)
+	p := gwproto.Publish{Room: a.cl.f.room(c.Index), Body: body, Size: a.cl.f.opts.Size}
+	a.buf = gwproto.AppendPublish(a.cl.dialect, a.buf[:0], publishIDs+r.sent, &p)
 	a.cl.l.SendText(c, a.buf)
 }
 
 func (a *drainApp) message(c *engine.Conn, payload []byte, _ int64) {
 	var e gwproto.Envelope
-	if !gwproto.Scan(payload, &e) {
+	if !a.cl.dialect.Scan(payload, &e) {
 		return
 	}
 	p := &a.peers[c.Slot]

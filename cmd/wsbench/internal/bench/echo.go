@@ -13,12 +13,19 @@ import (
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
 )
 
+// What a request of Echo is.
+const (
+	EchoPing    = "ping"    // the gateway answers by itself
+	EchoPublish = "publish" // into a room of one's own, until the own copy has come
+	EchoRoute   = "route"   // an event that the policy hands to a service
+)
+
 // Echo measures request and reply.
 func Echo(ctx context.Context, o *Options, res *report.Result) error {
 	run := res.Run("gateway")
 	var apps []*echoApp
 	room := func(i int32) string {
-		if o.Mode != "publish" {
+		if o.Mode != EchoPublish {
 			return ""
 		}
 		return fmt.Sprintf("%secho-%d", o.RoomPrefix, i)
@@ -90,9 +97,9 @@ func echoReport(f *fleet, s span, ended int64, apps []*echoApp, res *report.Resu
 	s.add(run, f.opts.PID)
 	run.Add("unanswered", float64(unanswered), "")
 	run.Add("refused", float64(refused), "")
-	run.Latencies = append(run.Latencies, report.Latency{Name: "latency", Summary: latency.Summary()})
+	run.AddLatency("latency", &latency)
 	if acks.Count() > 0 {
-		run.Latencies = append(run.Latencies, report.Latency{Name: "latency of published", Summary: acks.Summary()})
+		run.AddLatency("latency of published", &acks)
 	}
 	res.Check(unanswered == 0 && wrong == 0, "every request answered once, with its id", "%d unanswered, %d wrong", unanswered, wrong)
 	res.Check(refused == 0, "no request refused", "%d refused%s", refused, f.because(int64(refused)))

@@ -10,13 +10,13 @@ import (
 // echoApp sends requests on its loop's connections. The id of a request is its
 // intended time, counted from base, so that a reply tells its own latency.
 type echoApp struct {
-	cl      *client
-	peers   []peer // by slot
-	publish bool
-	on      bool
-	pace    pacer
-	base    int64
-	buf     []byte
+	cl    *client
+	peers []peer // by slot
+	mode  string
+	on    bool
+	pace  pacer
+	base  int64
+	buf   []byte
 
 	latency, acks meter
 	replies       int64 // since the last tick
@@ -32,7 +32,7 @@ type peer struct {
 }
 
 func newEchoApp(cl *client) *echoApp {
-	return &echoApp{cl: cl, peers: make([]peer, len(cl.l.Conns())), publish: cl.f.opts.Mode == "publish"}
+	return &echoApp{cl: cl, peers: make([]peer, len(cl.l.Conns())), mode: cl.f.opts.Mode}
 }
 
 func (a *echoApp) ready(*engine.Conn, uint64) {}
@@ -72,24 +72,28 @@ func (a *echoApp) send(c *engine.Conn, intended int64) {
 	p := &a.peers[c.Slot]
 	id := max(uint64(intended-a.base), p.last+1) //nolint:gosec // after base
 	p.last, p.ids, p.open = id, p.ids^id, p.open+1
-	if a.publish {
+	o, d := a.cl.f.opts, a.cl.dialect
+	switch a.mode {
+	case EchoPublish:
 		body := gwproto.Body{Seq: id, Sent: intended}
-		a.buf = gwproto.AppendPublish(a.buf[:0], id, a.cl.f.room(c.Index), body, a.cl.f.opts.Size)
-	} else {
-		a.buf = gwproto.AppendPing(a.buf[:0], id, a.cl.f.opts.Size)
+		a.buf = gwproto.AppendPublish(d, a.buf[:0], id, &gwproto.Publish{Room: a.cl.f.room(c.Index), Body: body, Size: o.Size})
+	case EchoRoute:
+		a.buf = gwproto.AppendAsk(d, a.buf[:0], o.Event, id, o.Size)
+	default:
+		a.buf = gwproto.AppendPing(d, a.buf[:0], id, o.Size)
 	}
 	a.cl.l.SendText(c, a.buf)
 }
 
 func (a *echoApp) message(c *engine.Conn, payload []byte, now int64) {
 	var e gwproto.Envelope
-	if !gwproto.Scan(payload, &e) {
+	if !a.cl.dialect.Scan(payload, &e) {
 		a.wrong++
 		return
 	}
 	id, hasID := gwproto.Uint(e.ID)
 	switch string(e.Event) {
-	case "pong":
+	case "pong", a.cl.f.opts.Event:
 		a.answered(c, id, now)
 	case gwproto.Event:
 		b, _ := gwproto.ScanBody(e.Data)

@@ -129,7 +129,7 @@ func (a *fanApp) received(s *stream, seq uint64) {
 // parse takes apart what is not the message that was expected.
 func (a *fanApp) parse(c *engine.Conn, m *member, payload []byte, now int64) {
 	var e gwproto.Envelope
-	if !gwproto.Scan(payload, &e) {
+	if !a.cl.dialect.Scan(payload, &e) {
 		a.foreign++
 		return
 	}

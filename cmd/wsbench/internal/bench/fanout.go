@@ -31,6 +31,9 @@ type fanout struct {
 // back-pressure allows or at a rate; on demand again beside members that read
 // nothing, and with the baseline also against a server that only writes.
 func Fanout(ctx context.Context, o *Options, res *report.Result) error {
+	if o.Memberships > 1 {
+		return Mixed(ctx, o, res)
+	}
 	gateway := res.Run("gateway")
 	err := fanoutRun(ctx, &fanout{opts: o}, res, gateway)
 	if err == nil && o.Stalled > 0 {
@@ -86,6 +89,7 @@ func (f *fanout) size() {
 
 func fanoutRun(ctx context.Context, f *fanout, res *report.Result, run *report.Run) error {
 	f.size()
+	f.opts.Progress.Target(run.Target)
 	f.publishers = make([]*publisher, f.opts.Rooms*f.opts.Publishers)
 	var err error
 	f.fleet, err = newFleet(f.opts, func(i int32) string { return f.roomName(int(i) % f.opts.Rooms) },
@@ -145,25 +149,7 @@ func (f *fanout) begin() error {
 
 // watch lets it run for d, unless something fails or nothing arrives any more.
 func (f *fanout) watch(ctx context.Context, d time.Duration) error {
-	end := time.Now().Add(d)
-	last, since := int64(-1), time.Now()
-	stalled := false
-	err := f.fleet.await(ctx, func() bool {
-		if n := f.fleet.messages.Load(); n != last {
-			last, since = n, time.Now()
-		}
-		stalled = time.Since(since) > f.opts.StallAfter
-		return stalled || f.failed() != nil || f.fleet.group.Total().Ended > 0 || !time.Now().Before(end)
-	})
-	switch {
-	case err != nil:
-		return err
-	case f.failed() != nil:
-		return f.failed()
-	case stalled:
-		return fmt.Errorf("nothing was received for %v: a message is lost or the server has stalled", f.opts.StallAfter)
-	}
-	return nil
+	return f.fleet.watch(ctx, d, f.failed)
 }
 
 // end stops publishing and waits, a few seconds, for what is still under way.
@@ -178,14 +164,7 @@ func (f *fanout) end() error {
 	} else if err := f.server.end(); err != nil {
 		return err
 	}
-	// As long as something comes, but not for ever.
-	limit, last, since := time.Now().Add(time.Minute), int64(-1), time.Now()
-	return f.fleet.await(context.Background(), func() bool {
-		if n := f.fleet.messages.Load(); n != last {
-			last, since = n, time.Now()
-		}
-		return f.complete() || time.Since(since) > f.opts.StallAfter || time.Now().After(limit)
-	})
+	return f.fleet.settleDown(f.complete)
 }
 
 // complete reports whether every member has received everything that was sent.
@@ -218,13 +197,13 @@ func (f *fanout) report(s span, ended int64, res *report.Result, run *report.Run
 	run.Add("publications, whole run", float64(published), "")
 	run.Add("deliveries/s", s.messages/s.seconds, "")
 	run.Add("received/s", s.readBytes/s.seconds, "B")
-	run.Add("deliveries per read", s.messages/max(s.reads, 1), "")
+	run.AddAs(report.Mean, "deliveries per read", s.messages/max(s.reads, 1), "")
 	s.add(run, f.opts.PID)
-	run.Add("client CPU per message", 1e6*s.self/max(s.messages, 1), "µs")
+	run.AddAs(report.Mean, "client CPU per message", 1e6*s.self/max(s.messages, 1), "µs")
 	run.Add("lost", float64(tally.Lost), "")
 	run.Add("duplicated", float64(tally.Duplicated), "")
 	run.Add("out of order", float64(tally.Reordered), "")
-	run.Latencies = append(run.Latencies, report.Latency{Name: "latency", Summary: latency.Summary()})
+	run.AddLatency("latency", &latency)
 	res.Check(tally.Clean(), run.Target+": every message once and in order", "lost %d, duplicated %d, out of order %d",
 		tally.Lost, tally.Duplicated, tally.Reordered)
 	res.Check(offsets.Clean() && gaps == 0, run.Target+": offsets rise by one, no gap", "missing %d, repeated %d, out of order %d, gaps %d",

@@ -35,7 +35,10 @@ type fleet struct {
 
 	up       atomic.Int64 // connections that are ready
 	messages atomic.Int64 // the scenario's own count, for progress
-	p99      atomic.Int64 // of the last second, for progress
+	window   window       // latencies since the last step
+	server   *watcher     // nil: nobody looks at it
+	last     sample       // of the last step; owned by the goroutine that leads
+	broken   bool         // it did not come up; owned by the goroutine that leads
 
 	mu     sync.Mutex
 	causes map[string]int // Guarded by mu: why connections ended unasked
@@ -49,28 +52,45 @@ func newFleet(o *Options, room func(int32) string, newApp func(cl *client) app) 
 	}
 	f := &fleet{opts: o, clock: engine.NewClock(), room: room, causes: map[string]int{}}
 	cfg := &engine.Config{
-		Targets: targets, First: o.First, Sources: o.sources(targets[0].Addr.Addr()), Conns: o.Conns, Threads: o.Threads,
-		Ramp: o.Ramp, InFlight: o.InFlight, Clock: f.clock,
+		Targets: targets, First: o.First, Begin: o.Share.Begin, Sources: o.sources(targets[0].Addr.Addr()), Conns: o.Conns, Threads: o.Threads,
+		Ramp: o.Ramp, InFlight: o.InFlight, Clock: f.clock, Tick: o.Share.tick(), Gather: o.Share.gather(),
 	}
 	f.group, err = engine.New(cfg, func(int) engine.Handler {
 		cl := &client{f: f, newApp: newApp}
 		f.clients = append(f.clients, cl)
 		return cl
 	})
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	f.last = f.sample(0)
+	return f, nil
 }
 
 // connect dials and waits until every connection is ready.
 func (f *fleet) connect(ctx context.Context) error {
+	f.broken = true
 	f.opts.Progress.Phase("connect")
+	_, err := f.border(ctx, "connect")
+	if err != nil {
+		return err
+	}
+	if f.server, err = watchServer(ctx, f.opts); err != nil {
+		return err
+	}
 	f.group.Dial()
 	deadline := time.Now().Add(f.opts.UpTimeout)
 	n := int64(f.opts.Conns)
-	err := f.await(ctx, func() bool {
+	err = f.await(ctx, func() bool {
 		t := f.group.Total()
 		return f.up.Load() >= n || t.Failed+t.Ended > 0 || time.Now().After(deadline)
 	})
-	if err != nil || f.up.Load() >= n && f.group.Total().Ended == 0 {
+	if err != nil {
+		return err
+	}
+	if f.up.Load() >= n && f.group.Total().Ended == 0 {
+		f.broken = false
+		_, err = f.border(ctx, "connected")
 		return err
 	}
 	return fmt.Errorf("%d of %d connections came up within %v: %s", f.up.Load(), n, f.opts.UpTimeout, f.whyEnded())
@@ -78,15 +98,14 @@ func (f *fleet) connect(ctx context.Context) error {
 
 // await shows progress until done reports true or the context ends.
 func (f *fleet) await(ctx context.Context, done func() bool) error {
-	t := time.NewTicker(5 * time.Millisecond)
+	t := time.NewTicker(f.opts.Share.look())
 	defer t.Stop()
-	line := f.liner()
 	for !done() {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-t.C:
-			f.opts.Progress.Show(line)
+			f.progress()
 		}
 	}
 	return nil
@@ -95,6 +114,7 @@ func (f *fleet) await(ctx context.Context, done func() bool) error {
 // pause awaits a span of time.
 func (f *fleet) pause(ctx context.Context, d time.Duration) error {
 	end := time.Now().Add(d)
+	f.opts.Progress.Lasts(d)
 	return f.await(ctx, func() bool { return !time.Now().Before(end) })
 }
 
@@ -108,8 +128,11 @@ func (f *fleet) each(fn func(cl *client)) {
 	wg.Wait()
 }
 
-// stop closes everything politely within a few seconds, then cuts.
+// stop closes everything politely within a few seconds, then cuts; not before
+// the other workers have measured.
 func (f *fleet) stop() error {
+	f.leave()
+	f.server.end()
 	f.group.CloseAll(5 * time.Second)
 	return f.group.Stop()
 }

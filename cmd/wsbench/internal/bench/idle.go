@@ -57,6 +57,7 @@ func idleRun(ctx context.Context, o *Options, res *report.Result, run *report.Ru
 		return err
 	}
 	defer done()
+	o.Progress.Target(run.Target)
 	selfBefore := selfRSS()
 	f, err := newFleet(o, roomOfIdle(o), func(*client) app { return quiet{} })
 	if err != nil {
@@ -66,7 +67,7 @@ func idleRun(ctx context.Context, o *Options, res *report.Result, run *report.Ru
 	if err == nil {
 		err = f.settle(ctx, res, run, before, look)
 	}
-	run.Add("client RSS per connection", (selfRSS()-selfBefore)/float64(o.Conns), "B")
+	run.AddAs(report.Mean, "client RSS per connection", (selfRSS()-selfBefore)/float64(o.Conns), "B")
 	if stop := f.stop(); err == nil {
 		err = stop
 	}
@@ -96,16 +97,16 @@ func (f *fleet) settle(ctx context.Context, res *report.Result, run *report.Run,
 	if err != nil {
 		return err
 	}
-	n := float64(o.Conns)
+	n := float64(o.all())
 	if o.PID > 0 {
-		run.Add("RSS before", float64(before.rss), "B")
-		run.Add("RSS when connected", float64(connected), "B")
-		run.Add("RSS settled", float64(after.rss), "B")
-		run.Add("RSS growth per connection", float64(after.rss-before.rss)/n, "B")
+		run.AddAs(report.First, "RSS before", float64(before.rss), "B")
+		run.AddAs(report.Max, "RSS when connected", float64(connected), "B")
+		run.AddAs(report.Max, "RSS settled", float64(after.rss), "B")
+		run.AddAs(report.Max, "RSS growth per connection", float64(after.rss-before.rss)/n, "B")
 	}
 	if o.Metrics != "" {
-		run.Add("goroutines before", float64(before.heap.Goroutines), "")
-		run.Add("goroutines after", float64(after.heap.Goroutines), "")
+		run.AddAs(report.First, "goroutines before", float64(before.heap.Goroutines), "")
+		run.AddAs(report.Max, "goroutines after", float64(after.heap.Goroutines), "")
 		run.Add("live heap per connection", float64(after.heap.Live-before.heap.Live)/n, "B")
 		if !after.heap.Forced {
 			res.Note("%s: /debug/pprof/heap?gc=1 was refused, the heap figure holds garbage (-admin-key?)", run.Target)

@@ -8,8 +8,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/hdr"
 )
 
-// meter collects one latency of a loop: into measured while it is on, and the
-// last second's for the progress line. Owned by the loop.
+// meter collects one latency of a loop: into measured while it is on, and for
+// the time series. Owned by the loop.
 type meter struct {
 	measured, recent hdr.Histogram
 	on               bool
@@ -31,16 +31,20 @@ func (m *meter) flush() {
 	m.recent.Reset()
 }
 
-// tick shows the last second's p99.
+// handover is how often a loop passes its latencies on. It is well below a
+// step of the series, so that no step goes without.
+const handover = 100 * time.Millisecond
+
+// tick passes on what is recent, also to the time series.
 func (m *meter) tick(now int64, f *fleet) {
 	if now < m.turn {
 		return
 	}
-	m.turn = now + int64(time.Second)
+	m.turn = now + int64(handover)
 	if m.recent.Count() > 0 {
-		f.p99.Store(int64(m.recent.Quantile(0.99)))
+		f.window.add(&m.recent)
+		m.flush()
 	}
-	m.flush()
 }
 
 // pacer spreads n-th events evenly: the intended times of an open loop.
@@ -57,7 +61,7 @@ func newPacer(begin int64, perSecond float64) pacer {
 // next is the intended time of the next event.
 func (p *pacer) next() int64 { return p.begin + int64(float64(p.n)*p.every) }
 
-// flushIfDue is tick for a meter that the progress line does not show.
+// flushIfDue is tick for a meter that is not in the time series.
 func (m *meter) flushIfDue(now int64) {
 	if now >= m.turn {
 		m.turn = now + int64(time.Second)

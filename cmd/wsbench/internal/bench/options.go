@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/engine"
-	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/frame"
-	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/proc"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
 )
@@ -28,7 +26,10 @@ type Options struct {
 	Ramp        int
 	InFlight    int
 	SrcAddrs    int
+	Protocol    string // Plain or SocketIO; "": Plain
 	Users       string // prefix of user ids
+	TokenFile   string
+	tokens      []string // of TokenFile, taken in turn; nil: the user ids
 	RoomPrefix  string
 	Rooms       int
 	RoomSize    int
@@ -53,7 +54,17 @@ type Options struct {
 	StallAfter time.Duration // nothing received for so long: stalled
 
 	Mode     string // echo
-	Pipeline int
+	Event    string // of a route
+	Pipeline int    // and publish: publications under way per publisher
+
+	Acks        string // publish
+	Subscribers int    // per publisher
+	Outside     bool   // publishers are no members of their rooms
+
+	Memberships int // mixed, churn, soak, fanout: rooms of each connection
+	Moving      int // connections that come and go
+	ChurnRate   float64
+	HopRate     float64 // rooms left and joined again per second
 
 	Chunks int // slow
 
@@ -66,6 +77,10 @@ type Options struct {
 	Jitter time.Duration
 	Watch  time.Duration
 
+	Share      Share  // of a run of several processes
+	Broadcasts int    // hold: publications to everyone
+	Secret     []byte // of tokens that are signed for each user; nil: none are
+
 	Progress *report.Progress `json:"-"`
 	Self     string           `json:"-"` // our own executable, for helper processes
 }
@@ -76,6 +91,9 @@ const reserved = 64
 // Check finds what is wrong with the options and fills in what depends on
 // others. Its errors are the user's.
 func (o *Options) Check() error {
+	if err := o.checkProtocol(); err != nil {
+		return err
+	}
 	if _, err := o.targets(); err != nil {
 		return err
 	}
@@ -93,6 +111,9 @@ func (o *Options) Check() error {
 	}
 	if min(o.SrcAddrs, o.RoomSize, o.Window, o.Size, o.Stalled) < 0 || min(o.Rate, o.PublishRate) < 0 || o.SrcAddrs > 250 {
 		return errors.New("a negative number, or -src-addrs above 250")
+	}
+	if err := o.readTokens(); err != nil {
+		return err
 	}
 	return o.checkLimits()
 }
@@ -135,7 +156,7 @@ func (o *Options) targets() ([]engine.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, engine.Target{Addr: addr, Opening: frame.NewOpening(u.Host, u.RequestURI(), gwproto.Protocol)})
+		all = append(all, engine.Target{Addr: addr, Opening: o.opening(u)})
 	}
 	return all, nil
 }
@@ -165,12 +186,14 @@ func (o *Options) target(raw string) (netip.AddrPort, *url.URL, error) {
 	return netip.AddrPortFrom(addr, uint16(port)), u, nil
 }
 
-// sources are 127.0.0.2 and following for a loopback target.
+// sources are addresses from 127.0.0.2 on for a loopback target, after those of
+// other workers.
 func (o *Options) sources(target netip.Addr) []netip.Addr {
 	var list []netip.Addr
 	if target.Is4() && target.IsLoopback() {
 		for i := range o.SrcAddrs {
-			list = append(list, netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i)}))
+			n := 2 + o.Share.Sources + i
+			list = append(list, netip.AddrFrom4([4]byte{127, byte(n >> 16), byte(n >> 8), byte(n)})) //nolint:gosec // parts of a number
 		}
 	}
 	return list

@@ -89,7 +89,7 @@ func (p *publisher) onTime(now int64, n int) (next int64) {
 func (p *publisher) add(sent int64) {
 	seq := p.sent.Add(1)
 	body := gwproto.Body{Stream: uint64(p.stream), Seq: seq, Sent: sent} //nolint:gosec // small
-	p.text = gwproto.AppendPublish(p.text[:0], publishIDs+seq, p.room, body, p.app.f.opts.Size)
+	p.text = gwproto.AppendPublish(p.app.cl.dialect, p.text[:0], publishIDs+seq, &gwproto.Publish{Room: p.room, Body: body, Size: p.app.f.opts.Size})
 	p.buf = frame.AppendMasked(p.buf, frame.Text, p.text, p.app.cl.l.Mask())
 }
 

@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"fmt"
 	"os"
 	"time"
 
@@ -54,15 +53,15 @@ func between(a, b sample, threads int) span {
 
 // add puts the figures that every scenario has into the run.
 func (s span) add(r *report.Run, pid int) {
-	r.Add("measured", s.seconds, "s")
+	r.AddAs(report.Max, "measured", s.seconds, "s")
 	if pid > 0 {
-		r.Add("server CPU", 100*s.server/s.seconds, "% of a core")
+		r.AddAs(report.Max, "server CPU", 100*s.server/s.seconds, "% of a core")
 		if s.messages > 0 {
-			r.Add("server CPU per message", 1e6*s.server/s.messages, "µs")
+			r.AddAs(report.Max, "server CPU per message", 1e6*s.server/s.messages, "µs")
 		}
 	}
 	r.Add("client CPU", 100*s.self/s.seconds, "% of a core")
-	r.Add("client loops busy", 100*s.busy, "%")
+	r.AddAs(report.Max, "client loops busy", 100*s.busy, "%")
 }
 
 // saturation says whether the client was at its limit.
@@ -70,29 +69,6 @@ func (s span) saturation(res *report.Result, target string, threads int) {
 	if s.busy > 0.95 || s.self/s.seconds > 0.95*float64(threads) {
 		res.Note("%s: the client was saturated (loops busy %.0f %%, %.0f %% of a core): the server may be able to do more; "+
 			"give it -threads or cores", target, 100*s.busy, 100*s.self/s.seconds)
-	}
-}
-
-// liner returns what a progress line shows; rates are since its last call.
-func (f *fleet) liner() func() string {
-	last := f.sample(f.opts.PID)
-	return func() string {
-		now := f.sample(f.opts.PID)
-		s := between(last, now, f.opts.Threads)
-		last = now
-		line := fmt.Sprintf("up %d/%d", f.up.Load(), f.opts.Conns)
-		if s.messages > 0 {
-			line += fmt.Sprintf("  %s msg/s  p99 %v", report.Format(s.messages/s.seconds, ""),
-				time.Duration(f.p99.Load()).Round(time.Microsecond))
-		}
-		if bad := now.total.Failed + now.total.Ended; bad > 0 {
-			line += fmt.Sprintf("  lost connections %d", bad)
-		}
-		if f.opts.PID > 0 {
-			rss, _ := proc.RSS(f.opts.PID)
-			line += fmt.Sprintf("  server %s %.0f %%", report.Format(float64(rss), "B"), 100*s.server/s.seconds)
-		}
-		return line + fmt.Sprintf("  client %.0f %%", 100*s.self/s.seconds)
 	}
 }
 

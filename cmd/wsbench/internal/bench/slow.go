@@ -44,7 +44,7 @@ func Slow(ctx context.Context, o *Options, res *report.Result) error {
 		}
 	}
 	run.Add("connections", float64(o.Conns), "")
-	run.Add("pieces per message", float64(o.Chunks), "")
+	run.AddAs(report.Max, "pieces per message", float64(o.Chunks), "")
 	run.Add("answered once", float64(answered), "")
 	s.add(run, o.PID)
 	res.Check(answered == o.Conns && wrong == 0, "every message answered, with its id", "%d of %d, %d wrong", answered, o.Conns, wrong)
@@ -110,7 +110,7 @@ func (a *slowApp) tick(now int64) int64 {
 
 func (a *slowApp) piece(c *engine.Conn, k int) {
 	o := a.cl.f.opts
-	a.text = gwproto.AppendPing(a.text[:0], slowID(c), o.Size)
+	a.text = gwproto.AppendPing(a.cl.dialect, a.text[:0], slowID(c), o.Size)
 	a.buf = frame.AppendMasked(a.buf[:0], frame.Text, a.text, a.peers[c.Slot].mask)
 	from, to := len(a.buf)*k/o.Chunks, len(a.buf)*(k+1)/o.Chunks
 	if from < to {
@@ -122,7 +122,7 @@ func slowID(c *engine.Conn) uint64 { return publishIDs + uint64(c.Index) } //nol
 
 func (a *slowApp) message(c *engine.Conn, payload []byte, _ int64) {
 	var e gwproto.Envelope
-	if !gwproto.Scan(payload, &e) {
+	if !a.cl.dialect.Scan(payload, &e) {
 		a.wrong++
 		return
 	}

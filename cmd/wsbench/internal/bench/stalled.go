@@ -36,7 +36,7 @@ func stalledRun(ctx context.Context, o *Options, res *report.Result, calm *repor
 	}
 	for _, r := range []*report.Run{calm, run} {
 		for _, l := range r.Latencies {
-			r.Add(stalledP99, float64(l.P99)/float64(time.Millisecond), "ms")
+			r.AddAs(report.Max, stalledP99, float64(l.P99)/float64(time.Millisecond), "ms")
 		}
 	}
 	res.Ratio(stalledP99, run, calm)
@@ -60,7 +60,7 @@ func stall(ctx context.Context, o *Options) ([]*websocket.Conn, error) {
 		}
 		conns = append(conns, c)
 		room := fmt.Sprintf("%s%d", o.RoomPrefix, i%o.Rooms)
-		if err := c.Write(ctx, websocket.MessageText, gwproto.AppendJoin(nil, 1, room, nil)); err != nil {
+		if err := c.Write(ctx, websocket.MessageText, gwproto.AppendJoin(gwproto.Plain{}, nil, 1, room, nil)); err != nil {
 			return conns, fmt.Errorf("join a stalled member: %w", err)
 		}
 	}

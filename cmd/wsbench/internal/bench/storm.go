@@ -81,6 +81,9 @@ func (s *storm) lead(ctx context.Context) error {
 	if err := f.pause(ctx, o.Settle); err != nil {
 		return err
 	}
+	if _, err := f.border(ctx, "strike"); err != nil {
+		return err
+	}
 	if err := s.strike(); err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func (s *storm) lead(ctx context.Context) error {
 func (s *storm) strike() error {
 	s.begin = s.f.clock.Now()
 	o := s.f.opts
-	if o.Victim == 0 {
+	if o.Victim == 0 || !o.Share.first() {
 		return nil
 	}
 	signal := unix.SIGKILL
@@ -186,18 +189,18 @@ func (s *storm) figures(run *report.Run, v *stormVerdict) {
 	run.Add("came back", float64(v.returns), "")
 	run.Add("attempts that failed", float64(v.attempts), "")
 	if s.back > 0 {
-		run.Add("all back after", seconds(s.back), "s")
+		run.AddAs(report.Max, "all back after", seconds(s.back), "s")
 	}
 	for i := range s.at {
 		run.Add(fmt.Sprintf("connections at target %d", i+1), float64(s.after[i]), "")
 	}
 	run.Add("most handed off in one second", float64(v.most), "")
 	if s.balanced > 0 {
-		run.Add("within 15 % of the mean after", seconds(s.balanced), "s")
+		run.AddAs(report.Max, "within 15 % of the mean after", seconds(s.balanced), "s")
 	}
 	run.Add("publications acknowledged", float64(s.acked()), "")
 	run.Add("received", float64(s.f.messages.Load()), "")
-	run.Latencies = append(run.Latencies, report.Latency{Name: "time away", Summary: v.away.Summary()})
+	run.AddLatency("time away", &v.away)
 }
 
 func (s *storm) acked() (n uint64) {

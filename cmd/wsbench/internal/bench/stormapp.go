@@ -95,12 +95,12 @@ func (a *stormApp) joined(c *engine.Conn, data []byte) {
 	if !asked || offset > p.last {
 		p.last = offset
 	}
-	p.keep(gwproto.Field(data, "pos"))
+	p.keep([]byte(gwproto.String(gwproto.Field(data, "pos"))))
 }
 
 func (p *stormPeer) keep(pos []byte) {
-	if s := gwproto.String(pos); s != "" {
-		p.pos = append(p.pos[:0], s...)
+	if len(pos) > 0 {
+		p.pos = append(p.pos[:0], pos...)
 	}
 }
 
@@ -163,8 +163,9 @@ func (a *stormApp) tick(now int64) (next int64) {
 	return next
 }
 
+// earliest is the earlier of two times; 0 is none.
 func earliest(a, b int64) int64 {
-	if a == 0 || b < a {
+	if a == 0 || b != 0 && b < a {
 		return b
 	}
 	return a
@@ -203,21 +204,23 @@ func (a *stormApp) countBehind() {
 }
 
 func (a *stormApp) publish(c *engine.Conn, pub *stormPublisher, now int64) {
-	body := gwproto.Body{Seq: pub.under, Sent: now}
-	room := a.cl.f.room(c.Index)
-	a.buf = gwproto.AppendKeyedPublish(a.buf[:0], publishIDs+pub.under, room, fmt.Sprint("k", pub.under), body, a.cl.f.opts.Size)
+	p := gwproto.Publish{
+		Room: a.cl.f.room(c.Index), Key: fmt.Sprint("k", pub.under),
+		Body: gwproto.Body{Seq: pub.under, Sent: now}, Size: a.cl.f.opts.Size,
+	}
+	a.buf = gwproto.AppendPublish(a.cl.dialect, a.buf[:0], publishIDs+pub.under, &p)
 	a.cl.l.SendText(c, a.buf)
 }
 
 func (a *stormApp) message(c *engine.Conn, payload []byte, now int64) {
 	var e gwproto.Envelope
-	if !gwproto.Scan(payload, &e) {
+	if !a.cl.dialect.Scan(payload, &e) {
 		return
 	}
 	p := &a.peers[c.Slot]
 	switch string(e.Event) {
 	case gwproto.Event:
-		a.publication(p, &e, payload)
+		a.publication(p, &e)
 	case "published", "error":
 		a.answered(c, p, &e)
 	case "gap":
@@ -227,7 +230,7 @@ func (a *stormApp) message(c *engine.Conn, payload []byte, now int64) {
 	}
 }
 
-func (a *stormApp) publication(p *stormPeer, e *gwproto.Envelope, payload []byte) {
+func (a *stormApp) publication(p *stormPeer, e *gwproto.Envelope) {
 	switch {
 	case e.Offset <= p.last:
 		a.repeated++
@@ -236,7 +239,7 @@ func (a *stormApp) publication(p *stormPeer, e *gwproto.Envelope, payload []byte
 		a.lost += e.Offset - p.last - 1
 	}
 	p.last = e.Offset
-	p.keep(gwproto.Field(payload, "pos"))
+	p.keep(e.Pos)
 	a.cl.f.messages.Add(1)
 }
 

@@ -10,13 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
-	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/baseline"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/bench"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/live"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
-	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/standin"
 )
 
 // The exit codes.
@@ -33,26 +33,21 @@ func Run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int 
 		_, _ = io.WriteString(stderr, usage)
 		return Usage
 	}
-	ctx := context.Background()
-	switch name := args[0]; name {
-	case "help", "-h", "-help", "--help":
+	name, rest := args[0], args[1:]
+	if slices.Contains([]string{"help", "-h", "-help", "--help"}, name) {
 		_, _ = io.WriteString(stdout, usage)
 		return OK
-	case "naive-server":
-		return code(standin.Naive(ctx, stdin, stdout), stderr)
-	case "auth-server":
-		return authServer(ctx, args[1:], stdin, stdout, stderr)
-	case "writev-server":
-		return writev(ctx, args[1:], stdin, stdout, stderr)
-	default:
-		for _, s := range scenarios() {
-			if s.name == name {
-				return run(&s, args[1:], stdout, stderr)
-			}
-		}
-		_, _ = fmt.Fprintf(stderr, "wsbench: no scenario %q\n\n%s", name, usage)
-		return Usage
 	}
+	if c, ok := commands()[name]; ok {
+		return c(rest, stdin, stdout, stderr)
+	}
+	for _, s := range scenarios() {
+		if s.name == name {
+			return run(&s, rest, stdout, stderr)
+		}
+	}
+	_, _ = fmt.Fprintf(stderr, "wsbench: no scenario %q\n\n%s", name, usage)
+	return Usage
 }
 
 func code(err error, stderr io.Writer) int {
@@ -63,58 +58,27 @@ func code(err error, stderr io.Writer) int {
 	return Failed
 }
 
-func authServer(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	fs := flag.NewFlagSet("auth-server", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	delay := fs.Duration("delay", 20*time.Millisecond, "answer each verification after")
-	if fs.Parse(args) != nil || *delay < 0 {
-		return Usage
-	}
-	return code(standin.Auth(ctx, *delay, stdin, stdout), stderr)
-}
-
-func writev(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	fs := flag.NewFlagSet("writev-server", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	size := fs.Int("size", 100, "bytes of data per message")
-	batch := fs.Int("batch", 32, "frames per writev")
-	if fs.Parse(args) != nil || *size < 0 || *batch < 1 || *batch > 1024 {
-		return Usage
-	}
-	return code(baseline.Perform(ctx, *size, *batch, stdin, stdout), stderr)
-}
-
 // run parses the flags of a scenario and leads it to its report.
 func run(s *scenario, args []string, stdout io.Writer, stderr *os.File) int {
 	o := &bench.Options{}
-	jsonFile := ""
-	fs := flags(s, o, &jsonFile)
+	var out output
+	fs := flags(s, o, &out)
 	fs.SetOutput(stderr)
 	if exit, ok := accept(s, o, fs, args, stderr); !ok {
 		return exit
+	}
+	if err := out.try(); err != nil {
+		_, _ = fmt.Fprintf(stderr, "wsbench %s: %v\n", s.name, err)
+		return Usage
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return code(err, stderr)
 	}
-	o.Self, o.Progress = self, report.NewProgress(stderr)
+	o.Self, o.Progress = self, report.NewProgress(live.New(s.name, stderr))
 	res := report.New(s.name, parameters(fs))
-	err = interruptible(func(ctx context.Context) error { return s.run(ctx, o, res) })
-	res.Seconds = time.Since(res.Started).Seconds()
-	o.Progress.Done()
-	switch {
-	case errors.Is(err, bench.ErrInterrupted):
-		res.Interrupted = true
-	case err != nil:
-		res.Check(false, "the run could be done", "%v", err)
-	}
-	if err := write(res, jsonFile, stdout, stderr); err != nil {
-		return code(err, stderr)
-	}
-	if !res.OK() {
-		return Failed
-	}
-	return OK
+	err = interruptible(func(ctx context.Context) error { return lead(ctx, s, o, res, stderr) })
+	return conclude(res, o.Progress, err, &out, stdout, stderr)
 }
 
 // accept parses the flags and checks them; not ok ends the run with an exit
@@ -129,7 +93,7 @@ func accept(s *scenario, o *bench.Options, fs *flag.FlagSet, args []string, stde
 		_, _ = fmt.Fprintf(stderr, "wsbench %s: unexpected argument %q\n", s.name, fs.Arg(0))
 		return Usage, false
 	}
-	if err := firstError(o.Check, func() error { return s.check(o) }); err != nil {
+	if err := checkOptions(s, o); err != nil {
 		_, _ = fmt.Fprintf(stderr, "wsbench %s: %v\n", s.name, err)
 		return Usage, false
 	}
@@ -145,12 +109,12 @@ func firstError(checks ...func() error) error {
 	return nil
 }
 
-// interruptible ends f's context on SIGINT or SIGTERM. A second signal kills.
+// interruptible ends f's context on SIGINT, SIGTERM or SIGHUP. A second signal kills.
 func interruptible(f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	done, waiter := make(chan struct{}), make(chan struct{})
 	go func() { // ends with done, waited for below
 		defer close(waiter)
@@ -167,29 +131,6 @@ func interruptible(f func(context.Context) error) error {
 	return err
 }
 
-// write puts the table on stdout, and the JSON where -json says; with "-" that
-// is stdout, and the table goes to stderr.
-func write(res *report.Result, jsonFile string, stdout, stderr io.Writer) error {
-	table := stdout
-	switch jsonFile {
-	case "":
-	case "-":
-		table = stderr
-		if err := res.WriteJSON(stdout); err != nil {
-			return fmt.Errorf("write the result: %w", err)
-		}
-	default:
-		f, err := os.Create(jsonFile) //nolint:gosec // the user's choice
-		if err != nil {
-			return fmt.Errorf("write the result: %w", err)
-		}
-		if err := errors.Join(res.WriteJSON(f), f.Close()); err != nil {
-			return fmt.Errorf("write the result: %w", err)
-		}
-	}
-	return res.WriteTable(table)
-}
-
 func parameters(fs *flag.FlagSet) map[string]any {
 	m := map[string]any{}
 	fs.VisitAll(func(f *flag.Flag) {
@@ -198,8 +139,11 @@ func parameters(fs *flag.FlagSet) map[string]any {
 		}
 		if g, ok := f.Value.(flag.Getter); ok {
 			m[f.Name] = g.Get()
-			if d, ok := m[f.Name].(time.Duration); ok {
-				m[f.Name] = d.String()
+			switch v := m[f.Name].(type) {
+			case time.Duration:
+				m[f.Name] = v.String()
+			case string:
+				m[f.Name] = withoutSecrets(v)
 			}
 		}
 	})

@@ -5,7 +5,9 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -14,12 +16,13 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/report"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/standin"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/workers"
 	"go.uber.org/goleak"
 )
 
 // TestMain lets the test's own executable be the helper servers.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && strings.HasSuffix(os.Args[1], "-server") {
+	if len(os.Args) > 1 && (strings.HasSuffix(os.Args[1], "-server") || os.Args[1] == workers.Command) {
 		os.Exit(Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	goleak.VerifyTestMain(m)
@@ -42,16 +45,26 @@ func wsbench(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestBadCommandLinesExitWith2(t *testing.T) {
 	for want, line := range map[string]string{
-		"no scenario":         "fly",
-		"wsbench measures":    "",
-		"not defined":         "idle -wings 2",
-		"unexpected argument": "echo 5",
-		"invalid value":       "fanout -members many",
-		"only writev":         "fanout -baseline rocket",
-		"ping or publish":     "echo -mode shout",
-		"needs the -pid":      "drain -sigterm -n 10",
-		"descriptors":         "idle -n 100000000",
-		"-allow-remote":       "idle -url ws://192.0.2.1/",
+		"no scenario":            "fly",
+		"wsbench measures":       "",
+		"not defined":            "idle -wings 2",
+		"unexpected argument":    "echo 5",
+		"invalid value":          "fanout -members many",
+		"only writev":            "fanout -baseline rocket",
+		"ping, publish or route": "echo -mode shout",
+		"plain or socketio":      "idle -protocol carrier-pigeon",
+		"no such file":           "idle -tokens /nowhere",
+		"acked, unacked":         "publish -acks perhaps",
+		"-subscribers":           "publish -n 3 -subscribers 3",
+		"-memberships must":      "mixed -rooms 2",
+		"the publishers stay":    "churn -n 500",
+		"without -moving":        "mixed -churn-rate 5",
+		"want a -rate":           "churn -rate 0",
+		"one publisher":          "fanout -rooms 5 -memberships 2 -publishers 2",
+		"letters, digits":        "echo -mode route -event {}",
+		"needs the -pid":         "drain -sigterm -n 10",
+		"descriptors":            "idle -n 100000000",
+		"-allow-remote":          "idle -url ws://192.0.2.1/",
 	} {
 		code, _, stderr := wsbench(t, strings.Fields(line)...)
 		if code != Usage || !strings.Contains(stderr, want) {
@@ -111,5 +124,35 @@ func TestAFailedRunExitsWith1(t *testing.T) {
 	code, out, _ := wsbench(t, "idle", "-n", "2", "-url", "ws://127.0.0.1:1/ws")
 	if code != Failed || !strings.Contains(out, "FAILED") || !strings.Contains(out, "refused") {
 		t.Error(code, out)
+	}
+}
+
+func TestTheUpstreamServerAnswersWithWhatItGot(t *testing.T) {
+	stdin, hold := io.Pipe()
+	out, stdout := io.Pipe()
+	ended := make(chan int, 1)
+	go func() { ended <- Run([]string{"upstream-server"}, stdin, stdout, os.Stderr) }() // ended by closing hold, waited for below
+	var addr string
+	if _, err := fmt.Fscanln(out, &addr); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post("http://"+addr+"/ask", "application/json", strings.NewReader(`{"event":"bench:ask","data":{"x":[1]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if string(body) != `{"x":[1]}` {
+		t.Errorf("%s", body)
+	}
+	_ = hold.Close()
+	var calls int
+	if _, err := fmt.Fscanf(out, "calls %d", &calls); err != nil || calls != 1 {
+		t.Error(calls, err)
+	}
+	_ = out.Close()
+	if code := <-ended; code != OK && code != Failed { // our pipe may be gone before the line's end
+		t.Error(code)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/bench"
@@ -30,14 +31,18 @@ func scenarios() []scenario {
 	return []scenario{
 		{"idle", "what idle connections cost the server", "n", 15000, idleFlags, fine, bench.Idle},
 		{"fanout", "one room, many members, every delivery checked", "members", 1000, fanoutFlags, fanoutCheck, bench.Fanout},
+		{"publish", "many clients publish, acknowledged and not", "n", 200, publishFlags, publishCheck, bench.Publish},
 		{"echo", "request and reply: latency and throughput", "n", 1000, echoFlags, echoCheck, bench.Echo},
+		{"mixed", "rooms that share members, publications at a rate, and what else is asked for", "n", 3000, mixedFlags, mixedCheck, bench.Mixed},
+		{"churn", "connections come and go, and members leave and join, beside those that stay", "n", 2000, churnFlags, mixedCheck, bench.Mixed},
+		{"soak", "mixed for long, with a look for leaks", "n", 3000, soakFlags, mixedCheck, bench.Soak},
 		{"slow", "many slow partial messages at once", "n", 15000, slowFlags, fine, bench.Slow},
 		{"storm", "connections that come back, while a server ends or servers hand off", "n", 6000, stormFlags, stormCheck, bench.Storm},
 		{"drain", "hold connections while the server drains", "n", 10000, drainFlags, drainCheck, bench.Drain},
 	}
 }
 
-func flags(s *scenario, o *bench.Options, jsonFile *string) *flag.FlagSet {
+func flags(s *scenario, o *bench.Options, out *output) *flag.FlagSet {
 	fs := flag.NewFlagSet(s.name, flag.ContinueOnError)
 	fs.StringVar(&o.URL, "url", "ws://127.0.0.1:3007/ws", "the gateway's WebSocket endpoint; several, separated by commas, are taken in turn")
 	fs.BoolVar(&o.AllowRemote, "allow-remote", false, "allow a target that is not a loopback address")
@@ -47,12 +52,17 @@ func flags(s *scenario, o *bench.Options, jsonFile *string) *flag.FlagSet {
 	fs.IntVar(&o.InFlight, "inflight", 128, "handshakes under way at most")
 	fs.IntVar(&o.SrcAddrs, "src-addrs", 8, "loopback source addresses to use in turn, from 127.0.0.2 on; 0: the kernel's choice")
 	fs.StringVar(&o.Users, "users", "bench-", "prefix of the user ids, which are the credentials")
+	fs.StringVar(&o.Protocol, "protocol", bench.Plain, "plain: gateway.v1; socketio: Socket.IO over a WebSocket, at /socket.io/ unless -url has another path")
+	fs.StringVar(&o.TokenFile, "tokens", "", "file with credentials, one a line, taken in turn; without it the user ids are the credentials")
 	fs.StringVar(&o.RoomPrefix, "room-prefix", "bench-", "prefix of the rooms' names")
 	fs.IntVar(&o.PID, "pid", 0, "the server's process id: report its memory and CPU")
 	fs.DurationVar(&o.UpTimeout, "up-timeout", time.Minute, "bring all connections up within")
-	fs.StringVar(jsonFile, "json", "", "write the result as JSON to this file; -: to stdout")
-	o.Rooms, o.Publishers, o.Pipeline, o.Chunks = 1, 1, 1, 1
+	fs.StringVar(&o.Metrics, "metrics", "", "URL of the server's Prometheus metrics, such as http://127.0.0.1:9007/metrics: report memory and CPU without -pid; idle and soak: also live heap and goroutines")
+	fs.StringVar(&o.AdminKey, "admin-key", "", "key of the admin port, to force a collection before the heap is read")
+	out.flags(fs)
+	o.Rooms, o.Publishers, o.Pipeline, o.Chunks, o.Memberships = 1, 1, 1, 1, 1
 	s.flags(fs, o)
+	workersFlag(fs, s, o)
 	fs.Usage = func() {
 		_, _ = fmt.Fprintf(fs.Output(), "wsbench %s: %s\n\n", s.name, s.short)
 		fs.PrintDefaults()
@@ -64,8 +74,6 @@ func idleFlags(fs *flag.FlagSet, o *bench.Options) {
 	fs.DurationVar(&o.Settle, "settle", time.Minute, "hold the connections for")
 	fs.IntVar(&o.Rooms, "rooms", 1, "rooms over which the connections are spread")
 	fs.IntVar(&o.RoomSize, "room-size", 0, "members of each room, instead of -rooms")
-	fs.StringVar(&o.Metrics, "metrics", "", "URL of the server's Prometheus metrics, such as http://127.0.0.1:9007/metrics: report live heap and goroutines")
-	fs.StringVar(&o.AdminKey, "admin-key", "", "key of the admin port, to force a collection before the heap is read")
 	fs.BoolVar(&o.CompareNaive, "compare-naive", false, "measure a naive coder/websocket server beside it")
 }
 
@@ -73,6 +81,7 @@ func fanoutFlags(fs *flag.FlagSet, o *bench.Options) {
 	measureFlags(fs, o)
 	fs.Float64Var(&o.Rate, "rate", 0, "publications per second, all together, at intended times; 0: as fast as back-pressure allows")
 	fs.IntVar(&o.Rooms, "rooms", 1, "rooms over which the members are spread")
+	fs.IntVar(&o.Memberships, "memberships", 1, "rooms of each member; with several, rooms share members, and there is one publisher per room")
 	fs.IntVar(&o.Publishers, "publishers", 1, "publishing members per room")
 	fs.IntVar(&o.Window, "window", 0, "publications under way per publisher; 0: chosen for throughput")
 	fs.DurationVar(&o.StallAfter, "stall", 5*time.Second, "give up when nothing was received for")
@@ -91,7 +100,7 @@ func fanoutCheck(o *bench.Options) error {
 	if o.Window > 1<<16 {
 		return errors.New("-window above 65536")
 	}
-	return nil
+	return overlapCheck(o)
 }
 
 func measureFlags(fs *flag.FlagSet, o *bench.Options) {
@@ -103,13 +112,19 @@ func measureFlags(fs *flag.FlagSet, o *bench.Options) {
 func echoFlags(fs *flag.FlagSet, o *bench.Options) {
 	measureFlags(fs, o)
 	fs.Float64Var(&o.Rate, "rate", 0, "requests per second, all together, at intended times; 0: the next follows a reply")
-	fs.StringVar(&o.Mode, "mode", "ping", "ping, or publish: to a room of one's own, until the own copy has come")
+	fs.StringVar(&o.Mode, "mode", bench.EchoPing, "ping; publish: to a room of one's own, until the own copy has come; route: an event that the gateway's policy hands to a service")
+	fs.StringVar(&o.Event, "event", "bench:ask", "the event of -mode route")
 	fs.IntVar(&o.Pipeline, "pipeline", 1, "requests under way per connection without -rate")
 }
 
 func echoCheck(o *bench.Options) error {
-	if o.Mode != "ping" && o.Mode != "publish" {
-		return fmt.Errorf("-mode %q: ping or publish", o.Mode)
+	switch o.Mode {
+	case bench.EchoPing, bench.EchoPublish, bench.EchoRoute:
+	default:
+		return fmt.Errorf("-mode %q: ping, publish or route", o.Mode)
+	}
+	if name := regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,128}$`); o.Mode == bench.EchoRoute && !name.MatchString(o.Event) {
+		return fmt.Errorf("-event %q: 1 to 128 letters, digits and _.:/-", o.Event)
 	}
 	return nil
 }

@@ -63,6 +63,6 @@ type Handler interface {
 	// Closed is called once for each dialled connection, last.
 	Closed(c *Conn, why Closure)
 	// Tick is called after each batch of events, and at the time that the last
-	// Tick returned (0: no wish; the loop ticks every 20 ms at least).
+	// Tick returned (0: no wish; the loop ticks as often as Config.Tick says at least).
 	Tick(now int64) (next int64)
 }

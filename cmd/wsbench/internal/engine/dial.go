@@ -27,7 +27,14 @@ func (d *dialer) init(cfg *Config) {
 	d.sources = cfg.Sources
 }
 
-func (d *dialer) due(int64) bool { return d.next < d.until }
+// due is when the next is to be dialled, 0 for never. While too many handshakes
+// are under way the end of one is awaited.
+func (d *dialer) due(l *Loop) int64 {
+	if d.next >= d.until || l.Counters.Pending.Load() >= d.inFlight {
+		return 0
+	}
+	return max(d.begin+int64(d.next-d.first)*int64(time.Second)/d.rate, l.now+1)
+}
 
 // tick dials as many as the ramp and the bound of open handshakes allow.
 func (d *dialer) tick(l *Loop) {

@@ -16,11 +16,21 @@ type Config struct {
 	Targets  []Target     // at least one
 	First    bool         // all connections begin at the first target; else they take them in turn
 	Sources  []netip.Addr // local IPv4 addresses in turn; none: the kernel's choice
+	Begin    int          // number of the first connection for the turns
 	Conns    int
 	Threads  int
 	Ramp     int // new connections per second
 	InFlight int // handshakes under way at most
 	Clock    Clock
+	Gather   time.Duration // a loop that was woken waits so long for more to do; 0: it does not
+	Tick     time.Duration // a loop ticks so often at least; 0: every 20 ms
+}
+
+func (c *Config) idleTick() time.Duration {
+	if c.Tick > 0 {
+		return c.Tick
+	}
+	return idleTick
 }
 
 // Target is a server to connect to.

@@ -16,7 +16,7 @@ import (
 const (
 	readSize  = 256 << 10
 	maxEvents = 512
-	idleTick  = 20 * time.Millisecond
+	idleTick  = 20 * time.Millisecond // unless Config says otherwise
 )
 
 // Loop is one event loop with its share of the connections.
@@ -54,7 +54,7 @@ func newLoop(cfg *Config, id, conns int, h Handler) (*Loop, error) {
 	for i := range l.conns {
 		l.conns[i] = Conn{Index: int32(i*cfg.Threads + id), Slot: int32(i), fd: -1} //nolint:gosec // small
 		if !cfg.First {
-			l.conns[i].to = uint8(int(l.conns[i].Index) % len(cfg.Targets)) //nolint:gosec // at most 256
+			l.conns[i].to = uint8((cfg.Begin + int(l.conns[i].Index)) % len(cfg.Targets)) //nolint:gosec // at most 256
 		}
 	}
 	l.dial.init(cfg)
@@ -77,6 +77,9 @@ func (l *Loop) Conns() []Conn { return l.conns }
 
 // Now is the clock's time at the beginning of this batch of events.
 func (l *Loop) Now() int64 { return l.now }
+
+// Pinged counts a heartbeat that the handler answers. Only for the Handler.
+func (l *Loop) Pinged() { l.local.pings++ }
 
 // Post has f run by the loop soon. f is dropped if the loop has ended.
 func (l *Loop) Post(f func()) {
@@ -120,8 +123,8 @@ func (l *Loop) run() error {
 		}
 		l.dial.tick(l)
 		next = l.h.Tick(l.now)
-		if l.dial.due(l.now) {
-			next = earlier(next, l.now+int64(time.Millisecond))
+		if due := l.dial.due(l); due != 0 {
+			next = earlier(next, due)
 		}
 		l.account(&last, waited)
 	}
@@ -141,7 +144,7 @@ func (l *Loop) wait(next int64) (waited int64, n int, err error) {
 	if n = l.poll(); n != 0 {
 		return 0, max(n, 0), nil
 	}
-	timeout := int64(idleTick)
+	timeout := int64(l.cfg.idleTick())
 	begin := l.clock.Now()
 	if next != 0 {
 		timeout = min(timeout, next-begin)
@@ -152,6 +155,10 @@ func (l *Loop) wait(next int64) (waited int64, n int, err error) {
 	n, err = l.block(timeout)
 	if errors.Is(err, unix.EINTR) {
 		n, err = 0, nil
+	}
+	if l.cfg.Gather > 0 && n > 0 && n < maxEvents/4 {
+		time.Sleep(l.cfg.Gather)
+		n = l.poll() // what there was is told again
 	}
 	return l.clock.Now() - begin, max(n, 0), err
 }

@@ -42,15 +42,18 @@ func TestRequestsAreJSONOfTheRightSize(t *testing.T) {
 	if small := AppendBody(nil, Body{3, 4, 5}, 10); !json.Valid(small) {
 		t.Errorf("%s", small)
 	}
+	var d Plain
 	for _, in := range [][]byte{
-		AppendJoin(nil, 1, "bench-0", nil), AppendJoin(nil, 1, "bench-0", []byte("a.1.b")), AppendPublish(nil, 7, "bench-0", Body{1, 2, 3}, 300), AppendKeyedPublish(nil, 7, "bench-0", "k", Body{1, 2, 3}, 300),
-		AppendPing(nil, 9, 0), AppendPing(nil, 9, 200),
+		AppendJoin(d, nil, 1, "bench-0", nil), AppendJoin(d, nil, 1, "bench-0", []byte("a.1.b")), AppendLeave(d, nil, 2, "bench-0"),
+		AppendPublish(d, nil, 7, &Publish{Room: "bench-0", Body: Body{1, 2, 3}, Size: 300}),
+		AppendPublish(d, nil, 0, &Publish{Room: "bench-0", Key: "k", NoEcho: true, Body: Body{1, 2, 3}, Size: 300}),
+		AppendPing(d, nil, 9, 0), AppendPing(d, nil, 9, 200), AppendAsk(d, nil, "order:create", 9, 200),
 	} {
 		if !json.Valid(in) {
 			t.Errorf("%s", in)
 		}
 	}
-	if n := len(AppendPing(nil, 9, 200)); n != 200 {
+	if n := len(AppendPing(d, nil, 9, 200)); n != 200 {
 		t.Errorf("ping of %d bytes", n)
 	}
 }

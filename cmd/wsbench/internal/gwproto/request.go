@@ -68,47 +68,56 @@ func ScanBody(data []byte) (b Body, ok bool) {
 }
 
 // AppendJoin appends a join_room request, from a position if there is one.
-func AppendJoin(dst []byte, id uint64, room string, since []byte) []byte {
-	dst = append(dst, `{"event":"join_room","id":`...)
-	dst = strconv.AppendUint(dst, id, 10)
-	dst = append(dst, `,"data":{"room":"`...)
-	dst = append(dst, room...)
+func AppendJoin(d Dialect, dst []byte, id uint64, room string, since []byte) []byte {
+	dst = appendRoom(d.Begin(dst, "join_room", id), room)
 	if len(since) > 0 {
-		dst = append(dst, `","since":"`...)
-		dst = append(dst, since...)
+		dst = append(append(append(dst, `,"since":"`...), since...), '"')
 	}
-	return append(dst, `"}}`...)
+	return d.End(append(dst, '}'))
 }
 
-// AppendPublish appends a publish request whose data is body, size bytes long.
-func AppendPublish(dst []byte, id uint64, room string, body Body, size int) []byte {
-	return AppendKeyedPublish(dst, id, room, "", body, size)
+// AppendLeave appends a leave_room request.
+func AppendLeave(d Dialect, dst []byte, id uint64, room string) []byte {
+	return d.End(append(appendRoom(d.Begin(dst, "leave_room", id), room), '}'))
 }
 
-// AppendKeyedPublish is AppendPublish with an idempotency key, "" for none.
-func AppendKeyedPublish(dst []byte, id uint64, room, key string, body Body, size int) []byte {
-	dst = append(dst, `{"event":"publish","id":`...)
-	dst = strconv.AppendUint(dst, id, 10)
-	dst = append(dst, `,"data":{"room":"`...)
-	dst = append(dst, room...)
-	if key != "" {
-		dst = append(dst, `","idempotencyKey":"`...)
-		dst = append(dst, key...)
+func appendRoom(dst []byte, room string) []byte {
+	return append(append(append(dst, `{"room":"`...), room...), '"')
+}
+
+// Publish is a publication on its way to a room.
+type Publish struct {
+	Room   string
+	Key    string // idempotency key, "" for none
+	NoEcho bool   // the publisher gets no copy
+	Body   Body
+	Size   int // bytes of the data
+}
+
+// AppendPublish appends a publish request.
+func AppendPublish(d Dialect, dst []byte, id uint64, p *Publish) []byte {
+	dst = appendRoom(d.Begin(dst, "publish", id), p.Room)
+	if p.Key != "" {
+		dst = append(append(append(dst, `,"idempotencyKey":"`...), p.Key...), '"')
 	}
-	dst = append(dst, `","event":"m","data":`...)
-	dst = AppendBody(dst, body, size)
-	return append(dst, `}}`...)
+	if p.NoEcho {
+		dst = append(dst, `,"echo":false`...)
+	}
+	dst = append(dst, `,"event":"`+Event+`","data":`...)
+	return d.End(append(AppendBody(dst, p.Body, p.Size), '}'))
 }
 
 // AppendPing appends a ping request, padded to at least size bytes.
-func AppendPing(dst []byte, id uint64, size int) []byte {
+func AppendPing(d Dialect, dst []byte, id uint64, size int) []byte {
+	return AppendAsk(d, dst, "ping", id, size)
+}
+
+// AppendAsk appends a request of any event with nothing but padding for data,
+// in all at least size bytes.
+func AppendAsk(d Dialect, dst []byte, event string, id uint64, size int) []byte {
 	start := len(dst)
-	dst = append(dst, `{"event":"ping","id":`...)
-	dst = strconv.AppendUint(dst, id, 10)
-	if pad := size - (len(dst) - start) - len(`,"data":{"x":""}}`); pad >= 0 {
-		dst = append(dst, `,"data":{"x":"`...)
-		dst = pad64(dst, pad)
-		dst = append(dst, `"}`...)
-	}
-	return append(dst, '}')
+	dst = append(d.Begin(dst, event, id), `{"x":"`...)
+	end := len(d.End(dst)) - len(dst)
+	pad := size - (len(dst) - start) - len(`"}`) - end
+	return d.End(append(pad64(dst, max(pad, 0)), `"}`...))
 }

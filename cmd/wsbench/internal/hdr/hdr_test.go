@@ -1,6 +1,7 @@
 package hdr
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -83,5 +84,51 @@ func BenchmarkRecord(b *testing.B) {
 	var h Histogram
 	for i := range b.N {
 		h.Record(int64(i) & 0xFFFFF)
+	}
+}
+
+func TestASparseHistogramIsTheSameAgain(t *testing.T) {
+	for name, values := range map[string][]int64{
+		"empty": nil, "one": {12345}, "many": {0, 0, 1, 127, 128, 5_000_000, 5_000_001, 1 << 40}, "out of range": {1 << 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h, back Histogram
+			for _, v := range values {
+				h.Record(v)
+			}
+			b, err := json.Marshal(h.Sparse())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s Sparse
+			if err := json.Unmarshal(b, &s); err != nil {
+				t.Fatal(err)
+			}
+			if err := back.MergeSparse(&s); err != nil || back != h {
+				t.Errorf("%v: %v, want %v", err, back.Summary(), h.Summary())
+			}
+		})
+	}
+}
+
+func TestAMalformedSparseHistogramIsRefused(t *testing.T) {
+	for name, s := range map[string]Sparse{
+		"half a pair":    {Counts: []uint64{3}},
+		"too many steps": {Counts: []uint64{steps, 1}},
+		"steps overflow": {Counts: []uint64{1<<64 - 1, 1}},
+		"negative":       {Max: -1},
+	} {
+		var h Histogram
+		if h.MergeSparse(&s) == nil || h.Count() != 0 {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func TestMalformedCountsAreRefused(t *testing.T) {
+	for _, text := range []string{`{"counts":"1 x"}`, `{"counts":"-1"}`, `{"counts":"99999999999999999999"}`, `{"counts":[1]}`} {
+		if err := json.Unmarshal([]byte(text), new(Sparse)); err == nil {
+			t.Errorf("%s: taken", text)
+		}
 	}
 }

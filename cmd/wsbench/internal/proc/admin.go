@@ -60,6 +60,19 @@ func (a *Admin) Heap(ctx context.Context) (Heap, error) {
 	return h, nil
 }
 
+// Load is the resident memory in bytes and the CPU time used so far.
+func (a *Admin) Load(ctx context.Context) (rss int64, cpu time.Duration, err error) {
+	m, err := a.read(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	seconds, ok := m["process_cpu_seconds_total"]
+	if !ok {
+		return 0, 0, fmt.Errorf("GET %s: no process_cpu_seconds_total", a.metrics)
+	}
+	return int64(m["process_resident_memory_bytes"]), time.Duration(seconds * float64(time.Second)), nil
+}
+
 // read returns the metrics without labels.
 func (a *Admin) read(ctx context.Context) (map[string]float64, error) {
 	body, err := a.get(ctx, a.metrics)

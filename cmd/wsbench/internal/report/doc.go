@@ -1,5 +1,6 @@
-// Package report shows what wsbench does and found: a progress line while it
-// runs, a table at the end, and a JSON result that holds every figure with its
-// unit, the parameters and the versions. Results are plain data so that later
-// reports (charts, comparisons) can be made of the same files.
+// Package report holds what wsbench found: figures with their units, latencies
+// with their histograms, checks, a time series, the parameters and the versions.
+// Results are plain data: they are written as JSON and as a table, read back,
+// compared, and those of several processes are merged. Progress makes the time
+// series while a scenario runs and passes each point to a View.
 package report

@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ func example() *Result {
 	a.Add("deliveries/s", 1_234_567, "")
 	b.Add("deliveries/s", 2_469_134, "")
 	a.Add("RSS", 5<<20, "B")
-	a.Latencies = []Latency{{"latency", hdr.Summary{Count: 1, P50: time.Millisecond, Max: time.Second}}}
+	a.Latencies = []Latency{{Name: "latency", Summary: hdr.Summary{Count: 1, P50: time.Millisecond, Max: time.Second}}}
 	r.Ratio("deliveries/s", a, b)
 	r.Check(true, "nothing lost", "")
 	r.Note("a remark")
@@ -58,7 +57,7 @@ func TestJSONCanBeReadBack(t *testing.T) {
 func TestFormat(t *testing.T) {
 	for want, got := range map[string]string{
 		"0.480 µs": Format(0.48, "µs"), "12": Format(12, ""), "-1,000": Format(-1000, ""), "512 B": Format(512, "B"),
-		"1,500": Format(1499.7, ""),
+		"1,500": Format(1499.7, ""), "61.25": Format(61.254, ""), "613.0": Format(612.96, ""),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -66,19 +65,38 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-func TestProgressIsPlainLinesWithoutATerminal(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "out")
-	if err != nil {
-		t.Fatal(err)
+func TestTheSeriesOfALongRunIsBounded(t *testing.T) {
+	p := NewProgress(nil)
+	p.Phase("hold")
+	const n = 11_000
+	for i := range n {
+		p.Add(Point{At: float64(i + 1), Span: 1, Messages: 10, Connections: int64(i)})
 	}
-	p := NewProgress(f)
-	p.Phase("connect")
-	for range 5 {
-		p.Show(func() string { return "n=1" })
+	s := p.Series()
+	if len(s) >= MaxPoints || len(s) < MaxPoints/4 {
+		t.Errorf("%d points", len(s))
 	}
-	p.Done()
-	b, _ := os.ReadFile(f.Name())
-	if string(b) != "connect 0s  n=1\n" {
-		t.Errorf("%q", b)
+	sum := 0.0
+	for _, q := range s {
+		sum += q.Span * q.Messages
+	}
+	if last := s[len(s)-1]; sum != 10*n || last.At != n || last.Phase != "hold" || last.Target != "gateway" {
+		t.Errorf("%v messages, last %+v", sum, last)
+	}
+}
+
+func TestAStepBelongsToThePhaseItWasMostlyIn(t *testing.T) {
+	p := NewProgress(nil)
+	p.Phase("measure")
+	p.Add(Point{Span: 1e-9})
+	p.Phase("finish")
+	p.Add(Point{Span: 3600})
+	p.Add(Point{Span: 1e-9})
+	got := ""
+	for _, q := range p.Series() {
+		got += q.Phase + " "
+	}
+	if got != "measure measure finish " {
+		t.Error(got)
 	}
 }

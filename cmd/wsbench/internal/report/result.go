@@ -17,12 +17,37 @@ type Figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`
+	// Merge is how the figures of several processes become one.
+	Merge Rule `json:"merge,omitempty"`
 }
+
+// Rule is how the figures of several processes become one.
+type Rule string
+
+// The rules.
+const (
+	Sum   Rule = ""      // counts and rates
+	Max   Rule = "max"   // times, and what each process sees of the same thing
+	Mean  Rule = "mean"  // what is per connection or per message
+	First Rule = "first" // what is not the process's own
+)
 
 // Latency is one distribution.
 type Latency struct {
 	Name string `json:"name"`
 	hdr.Summary
+	// Histogram is what the summary was made of; nil in a result that was
+	// written without.
+	Histogram *hdr.Sparse `json:"histogram,omitempty"`
+}
+
+// Ratio is the ratio of a figure in two runs.
+type Ratio struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Figure string  `json:"figure"`
+	Over   string  `json:"over"`  // target of the run above the line
+	Under  string  `json:"under"` // and below
 }
 
 // Run is what was measured against one target.
@@ -32,9 +57,17 @@ type Run struct {
 	Latencies []Latency `json:"latencies,omitempty"`
 }
 
-// Add appends a figure.
-func (r *Run) Add(name string, value float64, unit string) {
-	r.Figures = append(r.Figures, Figure{name, value, unit})
+// Add appends a figure of which several processes have the sum.
+func (r *Run) Add(name string, value float64, unit string) { r.AddAs(Sum, name, value, unit) }
+
+// AddAs appends a figure and says how it is merged.
+func (r *Run) AddAs(rule Rule, name string, value float64, unit string) {
+	r.Figures = append(r.Figures, Figure{Name: name, Value: value, Unit: unit, Merge: rule})
+}
+
+// AddLatency appends a distribution.
+func (r *Run) AddLatency(name string, h *hdr.Histogram) {
+	r.Latencies = append(r.Latencies, Latency{Name: name, Summary: h.Summary(), Histogram: h.Sparse()})
 }
 
 // Value returns a figure by name, 0 if absent.
@@ -62,10 +95,11 @@ type Result struct {
 	Parameters  map[string]any `json:"parameters"`
 	Versions    Versions       `json:"versions"`
 	Runs        []*Run         `json:"runs"`
-	Ratios      []Figure       `json:"ratios,omitempty"`
+	Ratios      []Ratio        `json:"ratios,omitempty"`
 	Checks      []Check        `json:"checks"`
 	Notes       []string       `json:"notes,omitempty"`
 	Interrupted bool           `json:"interrupted,omitempty"`
+	Series      []Point        `json:"series,omitempty"` // about one a second
 }
 
 // Versions says what made the figures.
@@ -113,7 +147,10 @@ func (r *Result) Note(format string, args ...any) {
 // Ratio appends the ratio of a figure in two runs, unless one is missing.
 func (r *Result) Ratio(name string, a, b *Run) {
 	if x, y := a.Value(name), b.Value(name); x != 0 && y != 0 {
-		r.Ratios = append(r.Ratios, Figure{name + ", " + a.Target + " / " + b.Target, x / y, ""})
+		r.Ratios = append(r.Ratios, Ratio{
+			Name: name + ", " + a.Target + " / " + b.Target, Value: x / y,
+			Figure: name, Over: a.Target, Under: b.Target,
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -18,10 +19,10 @@ func (r *Result) WriteTable(w io.Writer) error {
 		head = append(head, run.Target)
 	}
 	line(t, head)
-	for _, name := range r.names() {
+	for _, name := range slices.Concat(r.FigureNames(), r.latencyNames()) {
 		row := []string{name}
 		for _, run := range r.Runs {
-			row = append(row, run.cell(name))
+			row = append(row, run.Cell(name))
 		}
 		line(t, row)
 	}
@@ -49,30 +50,50 @@ func verdict(ok bool) string {
 	return "FAILED"
 }
 
-// names are the rows, in the order in which the runs have them.
-func (r *Result) names() []string {
-	var names []string
-	seen := map[string]bool{}
-	add := func(n string) {
-		if !seen[n] {
-			seen[n] = true
-			names = append(names, n)
-		}
-	}
+// FigureNames are the names of all figures, in the order in which the runs have
+// them.
+func (r *Result) FigureNames() []string {
+	var names unique
 	for _, run := range r.Runs {
 		for _, f := range run.Figures {
-			add(f.Name)
+			names.add(f.Name)
 		}
 	}
-	for _, run := range r.Runs {
-		for _, l := range run.Latencies {
-			add(l.Name)
-		}
-	}
-	return names
+	return names.list
 }
 
-func (r *Run) cell(name string) string {
+// latencyNames are those of all latencies.
+func (r *Result) latencyNames() []string {
+	var names unique
+	for _, run := range r.Runs {
+		for _, l := range run.Latencies {
+			names.add(l.Name)
+		}
+	}
+	return names.list
+}
+
+// unique keeps the first of each text.
+type unique struct {
+	list []string
+	seen map[string]bool
+}
+
+// add reports whether the text is new.
+func (u *unique) add(text string) bool {
+	if u.seen[text] {
+		return false
+	}
+	if u.seen == nil {
+		u.seen = map[string]bool{}
+	}
+	u.seen[text] = true
+	u.list = append(u.list, text)
+	return true
+}
+
+// Cell renders a figure or a latency by name; "-" if the run has neither.
+func (r *Run) Cell(name string) string {
 	for _, f := range r.Figures {
 		if f.Name == name {
 			return Format(f.Value, f.Unit)
@@ -81,7 +102,7 @@ func (r *Run) cell(name string) string {
 	for _, l := range r.Latencies {
 		if l.Name == name {
 			return fmt.Sprintf("p50 %s  p90 %s  p99 %s  p99.9 %s  max %s",
-				short(l.P50), short(l.P90), short(l.P99), short(l.P999), short(l.Max))
+				Short(l.P50), Short(l.P90), Short(l.P99), Short(l.P999), Short(l.Max))
 		}
 	}
 	return "-"
@@ -112,8 +133,12 @@ func bytesText(v float64) string {
 }
 
 func group(v float64) string {
-	if v != math.Trunc(v) && math.Abs(v) < 1000 {
-		return strconv.FormatFloat(v, 'f', 3, 64)
+	if a := math.Abs(v); v != math.Trunc(v) && a < 1000 {
+		decimals := 3
+		for ; a >= 10; a /= 10 {
+			decimals--
+		}
+		return strconv.FormatFloat(v, 'f', decimals, 64)
 	}
 	digits := strconv.FormatFloat(math.Abs(v), 'f', 0, 64)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -125,7 +150,8 @@ func group(v float64) string {
 	return digits
 }
 
-func short(d time.Duration) string {
+// Short renders a duration with as many digits as are worth reading.
+func Short(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
@@ -135,3 +161,6 @@ func short(d time.Duration) string {
 		return d.Round(time.Microsecond).String()
 	}
 }
+
+// Plain renders a number with as many digits as it has.
+func Plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -3,10 +3,8 @@ package standin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -23,28 +21,14 @@ type authService struct {
 // until stdin ends. It prints its address when it is ready, and at its end how
 // many calls there were and how many at once.
 func Auth(ctx context.Context, delay time.Duration, stdin io.Reader, stdout io.Writer) error {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("auth server: %w", err)
-	}
 	s := &authService{delay: delay}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/auth/verify", s.verify)
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /stats", s.stats)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }() // ended by srv.Close, waited for below
-	if _, err := fmt.Fprintln(stdout, ln.Addr()); err == nil {
-		_, _ = io.Copy(io.Discard, stdin)
-	}
-	_ = srv.Close()
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("auth server: %w", err)
-	}
-	_, err = fmt.Fprintf(stdout, "calls %d, most at once %d\n", s.calls.Load(), s.peak.Load())
-	return err
+	return serve(ctx, "auth server", "127.0.0.1:0", mux, stdin, stdout, func() string {
+		return fmt.Sprintf("calls %d, most at once %d", s.calls.Load(), s.peak.Load())
+	})
 }
 
 func (s *authService) verify(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +12,12 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/gwproto"
+	"github.com/moonx-farm/ws-gateway/cmd/wsbench/internal/sioproto"
 )
+
+// Routed is the event that the stand-in answers as a service behind a route
+// would, with the event's own data.
+const Routed = "bench:ask"
 
 // Server is the stand-in. Its zero value is the naive server.
 type Server struct {
@@ -26,6 +32,7 @@ type Server struct {
 	// Drainable makes the server remember its connections, for Drain.
 	Drainable bool
 	draining  atomic.Bool
+	published atomic.Int64
 }
 
 type room struct {
@@ -38,7 +45,8 @@ type room struct {
 type client struct {
 	user string
 	ws   *websocket.Conn
-	got  int // deliveries; guarded by the room's mu (one room per client)
+	sio  bool         // speaks Socket.IO; immutable once it is open
+	got  atomic.Int64 // deliveries
 }
 
 // ServeHTTP accepts a connection and serves it until it ends.
@@ -48,7 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = ws.CloseNow() }()
-	c := &client{user: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ws: ws}
+	c := &client{user: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ws: ws, sio: r.URL.Path == sioproto.Path}
 	s.remember(c, true)
 	defer s.remember(c, false)
 	ctx := r.Context()
@@ -56,17 +64,32 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		_, msg, err := ws.Read(ctx)
-		if err != nil {
-			return
-		}
-		if err := s.handle(ctx, c, msg); err != nil {
+		msg, err := c.read(ctx)
+		if err != nil || s.handle(ctx, c, msg) != nil {
 			return
 		}
 	}
 }
 
+// read returns the next message, as gateway.v1 has it.
+func (c *client) read(ctx context.Context) ([]byte, error) {
+	for {
+		_, msg, err := c.ws.Read(ctx)
+		if c.sio && err == nil {
+			if msg = fromSocketIO(msg); msg == nil {
+				continue
+			}
+		}
+		return msg, err
+	}
+}
+
 func (s *Server) greet(ctx context.Context, c *client) error {
+	if c.sio {
+		if err := c.open(ctx); err != nil {
+			return err
+		}
+	}
 	hello := fmt.Sprintf(`{"event":"connected","data":{"connectionId":"x","userId":%q,"heartbeatMs":25000}}`, c.user)
 	if err := c.write(ctx, hello); err != nil {
 		return err
@@ -75,6 +98,9 @@ func (s *Server) greet(ctx context.Context, c *client) error {
 }
 
 func (c *client) write(ctx context.Context, text string) error {
+	if c.sio {
+		text = toSocketIO(text)
+	}
 	return c.ws.Write(ctx, websocket.MessageText, []byte(text))
 }
 
@@ -88,8 +114,12 @@ func (s *Server) handle(ctx context.Context, c *client, msg []byte) error {
 		return c.write(ctx, fmt.Sprintf(`{"event":"pong","id":%s,"data":{"timestamp":%d}}`, e.ID, time.Now().UnixMilli()))
 	case "join_room":
 		return s.join(ctx, c, &e)
+	case "leave_room":
+		return s.leave(ctx, c, &e)
 	case "publish":
 		return s.publish(ctx, c, &e)
+	case Routed:
+		return c.write(ctx, fmt.Sprintf(`{"event":%q,"id":%s,"data":%s}`, e.Event, e.ID, e.Data))
 	}
 	return c.write(ctx, fmt.Sprintf(`{"event":"error","id":%s,"data":{"code":"unknown_event","message":"?"}}`, e.ID))
 }
@@ -115,6 +145,15 @@ func (s *Server) join(ctx context.Context, c *client, e *gwproto.Envelope) error
 	return err
 }
 
+func (s *Server) leave(ctx context.Context, c *client, e *gwproto.Envelope) error {
+	name := gwproto.String(gwproto.Field(e.Data, "room"))
+	r := s.room(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members = slices.DeleteFunc(r.members, func(m *client) bool { return m == c })
+	return c.write(ctx, fmt.Sprintf(`{"event":"room_left","id":%s,"data":{"room":%q}}`, e.ID, name))
+}
+
 func (s *Server) publish(ctx context.Context, c *client, e *gwproto.Envelope) error {
 	if s.draining.Load() {
 		return c.write(ctx, fmt.Sprintf(`{"event":"error","id":%s,"data":{"code":"unavailable","message":"drain"}}`, e.ID))
@@ -124,25 +163,35 @@ func (s *Server) publish(ctx context.Context, c *client, e *gwproto.Envelope) er
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.offset++
-	reply := fmt.Sprintf(`{"event":"published","id":%s,"data":{"room":%q,"offset":%d,"pos":""}}`, e.ID, name, r.offset)
-	if err := c.write(ctx, reply); err != nil {
-		return err
+	s.published.Add(1)
+	if e.ID != nil {
+		reply := fmt.Sprintf(`{"event":"published","id":%s,"data":{"room":%q,"offset":%d,"pos":""}}`, e.ID, name, r.offset)
+		if err := c.write(ctx, reply); err != nil {
+			return err
+		}
 	}
 	copied := fmt.Sprintf(`{"event":"m","room":%q,"data":%s,"offset":%d,"pos":"x.%d.x"}`, name, gwproto.Field(e.Data, "data"), r.offset, r.offset)
 	if s.Drainable {
 		r.log = append(r.log, copied)
 	}
+	silent := string(gwproto.Field(e.Data, "echo")) == "false"
 	for _, m := range r.members {
-		times := 1
-		if s.Fault != nil {
-			m.got++
-			times = s.Fault(m.user, m.got)
-		}
-		for range times {
-			_ = m.write(ctx, copied) // a member that has gone ends by itself
+		if !silent || m != c {
+			s.deliver(ctx, m, copied)
 		}
 	}
 	return nil
+}
+
+// deliver sends one copy, or as many as the fault says.
+func (s *Server) deliver(ctx context.Context, m *client, copied string) {
+	times := 1
+	if s.Fault != nil {
+		times = s.Fault(m.user, int(m.got.Add(1)))
+	}
+	for range times {
+		_ = m.write(ctx, copied) // a member that has gone ends by itself
+	}
 }
 
 func (s *Server) room(name string) *room {
@@ -174,6 +223,9 @@ func (s *Server) remember(c *client, there bool) {
 		delete(s.clients, c)
 	}
 }
+
+// Published is how many publications it has taken.
+func (s *Server) Published() int64 { return s.published.Load() }
 
 // Kick says reconnect and 1012 to every connection, and goes on serving.
 func (s *Server) Kick(ctx context.Context) {
