@@ -9,9 +9,12 @@ import (
 )
 
 const (
-	idleEvery   = 30 * time.Second      // an idle room's position is verified about so often,
-	idleTick    = 50 * time.Millisecond // so many at each tick
-	idleAtOnce  = 50
+	// An idle room's position is verified every idleEvery, so many at each tick:
+	// 320 a second, so that a full instance with a room for each of its users
+	// takes a minute, and fifty of them leave Redis most of its time.
+	idleEvery   = 30 * time.Second
+	idleTick    = 50 * time.Millisecond
+	idleAtOnce  = 16
 	verifyMost  = 256 // rooms verified in one pipeline
 	verifyPause = 250 * time.Millisecond
 	// underWay is how long what was published may be on its way before it
