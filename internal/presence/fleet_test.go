@@ -55,7 +55,7 @@ func TestALostUserMayComeBackOnAnotherInstance(t *testing.T) {
 	a, b := w.all[0], w.all[1]
 	ann, bob := a.in("ann", "x"), b.in("bob", "x")
 	ann.heard()
-	bob.lost() // the last on its instance
+	bob.lost()  // the last on its instance
 	b.settled() // that he is counted no more is written in a moment
 	if page, err := b.hub.PresenceEverywhere(t.Context(), "x", "", 10); err != nil || fmt.Sprint(page) != "{[ann bob]  1}" {
 		t.Errorf("in the grace here: %+v, %v", page, err)

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for something that must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // gatewayProcess is a gateway that serves.
 type gatewayProcess struct {
