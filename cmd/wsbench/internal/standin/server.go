@@ -133,7 +133,7 @@ func (s *Server) join(ctx context.Context, c *client, e *gwproto.Envelope) error
 	var from uint64
 	since := gwproto.String(gwproto.Field(e.Data, "since"))
 	_, err := fmt.Sscanf(since, "x.%d.x", &from)
-	resumes := err == nil && from <= r.offset && len(r.log) > 0
+	resumes := err == nil && from <= r.offset && uint64(len(r.log)) == r.offset
 	if !resumes {
 		from = r.offset
 	}
