@@ -126,7 +126,7 @@ export class Room<E extends Events = Events> implements AsyncIterable<Item<E>> {
   readonly joined: Promise<void>;
   /** Where the client has got to: to be kept, and given to resume(). */
   readonly position: string | undefined;
-  /** Begins from a position that was kept. Call it right after client.room(). */
+  /** Begins from a position that was kept. Call it right after client.room(), in the same turn. */
   resume(position: string): this;
 
   on(event: 'room_joined', listener: (joined: Joined) => void): () => void;
@@ -139,7 +139,8 @@ export class Room<E extends Events = Events> implements AsyncIterable<Item<E>> {
   once<K extends keyof E & string>(event: K, listener: (data: E[K], meta: Meta) => void): () => void;
   off(event: string, listener: (...args: any[]) => void): void;
 
-  /** Resolves once it is stored; repeated without being stored twice until then. */
+  /** Resolves once it is stored; repeated without being stored twice until then. A guest's that was under way as
+   * its connection ended is "offline": it comes back as another guest, from whom a repeat would be stored twice. */
   publish<K extends keyof E & string>(event: K, data: E[K], options?: PublishOptions): Promise<Position>;
   /** At most once, without an answer; whether it was sent. */
   send<K extends keyof E & string>(event: K, data: E[K], options?: Pick<PublishOptions, 'echo' | 'conflateKey'>): boolean;
@@ -151,6 +152,7 @@ export class Room<E extends Events = Events> implements AsyncIterable<Item<E>> {
 
 export class Client {
   readonly state: State;
+  /** While open. */
   readonly identity: Identity | null;
   /** The user's own room, once connected. */
   readonly user: Room | null;
@@ -164,7 +166,12 @@ export class Client {
   on(event: 'state', listener: (state: State, detail: StateDetail) => void): () => void;
   on(event: 'error', listener: (error: GatewayError) => void): () => void;
   on(event: 'event', listener: (message: Message) => void): () => void;
+  /** The gateway put this client into a room that it did not ask for: its own, or one that a backend wants. */
+  on(event: 'room', listener: (room: Room) => void): () => void;
   once(event: 'state', listener: (state: State, detail: StateDetail) => void): () => void;
+  once(event: 'error', listener: (error: GatewayError) => void): () => void;
+  once(event: 'event', listener: (message: Message) => void): () => void;
+  once(event: 'room', listener: (room: Room) => void): () => void;
   off(event: string, listener: (...args: any[]) => void): void;
 }
 

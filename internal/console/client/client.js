@@ -22,6 +22,9 @@ const UNAUTHENTICATED = 4001;
 const EXPIRED = 4002;
 const RESTART = 1012;
 
+const STABLE = 5000; // ms that a connection lives before the next loss counts as the first
+const AT_ONCE = 20; // requests that the client makes by itself
+
 const DEFAULTS = {
   token: undefined, // string, or function that returns one or a promise of one
   hosts: [], // host:port that a "reconnect" may send us to, besides that of the URL
@@ -73,6 +76,7 @@ class Emitter {
     this.#listeners.get(name)?.delete(listener);
   }
 
+  /** For this module alone. */
   _emit(name, ...args) {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       try {
@@ -85,23 +89,31 @@ class Emitter {
 }
 
 /** One connection that comes back. Events: state (state, detail), error
- * (GatewayError), event (message; what is sent to this user or to everyone). */
+ * (GatewayError), event (message; what is sent to this connection or to
+ * everyone), room (Room; one that the gateway put this client into). */
 export class Client extends Emitter {
   #options;
   #urls; // where we were told to go, and the URL given, in this order of preference
   #hosts; // that are allowed
   #socket = null;
   #state = 'connecting';
-  #identity = null; // data of "connected"
+  #identity = null; // data of the last "connected"
   #token; // the one last used
+  #refreshing = false;
   #rooms = new Map();
-  #requests = new Map(); // id -> {resolve, reject, timer}
+  #requests = new Map(); // id -> {resolve, reject, answered, timer}
   #nextID = 1;
-  #attempts = 0; // since the last "connected"
-  #wish = null; // {afterMs} of a "reconnect"
+  #attempts = 0; // since a connection was stable
+  #refused = 0; // credentials, since one was accepted
+  #wish = 0; // afterMs of a "reconnect"
+  #opened = 0; // when "connected" came
   #heard = 0; // when the last message came
   #timer = 0; // of the next attempt, or the limit of this one
   #beat = 0;
+  #jobs = new Set(); // requests that the client makes by itself, in their order
+  #underWay = 0; // of them
+  #atOnce = AT_ONCE; // of them at most; less after the gateway found them too many
+  #calm = 0; // the timer of a time without them
 
   constructor(url, options = {}) {
     super();
@@ -109,7 +121,7 @@ export class Client extends Emitter {
     const own = new URL(url, globalThis.location?.href);
     own.protocol = own.protocol.replace('http', 'ws');
     this.#urls = [own];
-    this.#hosts = new Set([own.host, ...this.#options.hosts]);
+    this.#hosts = new Set([own.host, ...this.#options.hosts.map((host) => new URL(`${own.protocol}//${host}`).host)]);
     globalThis.addEventListener?.('online', this.#online);
     this.#open();
   }
@@ -117,16 +129,16 @@ export class Client extends Emitter {
   /** "connecting", "open", "waiting" (for the next attempt), "closed". */
   get state() { return this.#state; }
   /** {connectionId, userId, instance, …} while open, else null. */
-  get identity() { return this.#identity; }
+  get identity() { return this.#state === 'open' ? this.#identity : null; }
 
   /** The room of a name: it is joined, now or once connected, and after every
    * reconnect, until leave(). The same name gives the same room. */
   room(name) {
     let room = this.#rooms.get(name);
     if (!room) {
-      room = new Room(this, name, this.#options);
-      this.#rooms.set(name, room);
-      if (this.#state === 'open') room._join();
+      room = this.#begin(name);
+      if (this.#state === 'open') room._enter();
+      if (this.#state === 'closed') room._end(new GatewayError('closed', 'the client was closed'));
     }
     return room;
   }
@@ -134,14 +146,13 @@ export class Client extends Emitter {
   /** Sends an event of a route and resolves with its reply's data. It is not
    * repeated: without a reply, whether it was done is unknown. */
   async request(event, data = null) {
-    return (await this._ask(event, data)).data;
+    return this._ask(event, data);
   }
 
   /** Takes a new token into use at once, without losing the connection. */
   async refresh() {
     const token = await this.#fetchToken();
-    if (this.#state !== 'open') return;
-    await this._ask('authenticate', { token });
+    if (this.#state === 'open') await this._ask('authenticate', { token });
   }
 
   /** Ends the connection and every attempt to renew it. What waits is refused. */
@@ -151,16 +162,19 @@ export class Client extends Emitter {
 
   // Requests. Those of rooms and of this class; not for users.
 
-  _ask(event, data) {
+  // Resolves with the reply's data. answered gets it before any message that
+  // follows the reply, which a promise does not promise.
+  _ask(event, data, answered) {
     if (this.#state !== 'open') return Promise.reject(new GatewayError('offline', 'not connected', { retryable: true }));
-    const id = this.#nextID++;
     return new Promise((resolve, reject) => {
+      const id = this.#nextID++;
+      const text = JSON.stringify({ event, id, data }); // may throw
       const timer = setTimeout(() => {
         this.#requests.delete(id);
         reject(new GatewayError('timeout', `no reply to ${event}; whether it was done is unknown`, { retryable: true }));
       }, this.#options.requestTimeout);
-      this.#requests.set(id, { resolve, reject, timer });
-      this._send({ event, id, data });
+      this.#requests.set(id, { resolve, reject, answered, timer });
+      this.#socket.send(text);
     });
   }
 
@@ -168,8 +182,50 @@ export class Client extends Emitter {
     this.#socket.send(JSON.stringify(message));
   }
 
+  // Does what asks the gateway by itself, soon: a few at a time, since each
+  // waits for the one before at the gateway, and a thousand would be a flood.
+  _do(job) {
+    this.#jobs.add(job);
+    queueMicrotask(() => this.#work());
+  }
+
+  #work() {
+    for (const job of this.#jobs) {
+      if (this.#calm || this.#underWay >= this.#atOnce || this.#state !== 'open') return;
+      this.#jobs.delete(job);
+      this.#underWay++;
+      job().finally(() => {
+        this.#underWay--;
+        this.#work();
+      });
+    }
+  }
+
+  // The gateway found what comes too much, or not.
+  _pace(tooMuch) {
+    this.#atOnce = tooMuch ? 1 : Math.min(this.#atOnce + 1, AT_ONCE);
+    if (!tooMuch || this.#calm || this.#state !== 'open') return;
+    this.#calm = setTimeout(() => {
+      this.#calm = 0;
+      this.#work();
+    }, this._delay(1));
+  }
+
+  // A random time in ms, whose bound doubles with each failure before.
+  _delay(failures) {
+    const { minDelay, maxDelay } = this.#options;
+    return Math.random() * Math.min(maxDelay, minDelay * 2 ** Math.min(failures, 20));
+  }
+
+  #begin(name) {
+    const room = new Room(this, name, this.#options);
+    if (this.#state !== 'closed') this.#rooms.set(name, room);
+    return room;
+  }
+
+  // Not a room that has been joined anew meanwhile under the same name.
   _forget(room) {
-    this.#rooms.delete(room.name);
+    if (this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
   }
 
   // Publishes that wait, of all rooms.
@@ -182,25 +238,24 @@ export class Client extends Emitter {
   // Connecting
 
   async #open() {
+    const timer = setTimeout(() => this.#lost(1006, 'no answer in time'), this.#options.connectTimeout);
+    this.#timer = timer;
+    const stale = () => timer !== this.#timer; // it took too long, or the client was closed
     this.#become('connecting');
-    this.#timer = setTimeout(() => this.#lost(1006, 'no answer in time'), this.#options.connectTimeout);
-    const timer = this.#timer;
-    let token;
-    try {
-      token = await this.#fetchToken();
-    } catch (err) {
-      if (timer !== this.#timer) return;
-      this._emit('error', new GatewayError('unauthenticated', `no token: ${err?.message ?? err}`, { retryable: true }));
-      this.#lost(1013, 'no token');
-      return;
-    }
-    if (timer !== this.#timer || this.#state !== 'connecting') return; // it took too long, or was closed
-    const protocols = token ? [PROTOCOL, `${PROTOCOL}.bearer.${base64url(token)}`] : [PROTOCOL];
     let socket;
     try {
+      const token = await this.#fetchToken();
+      if (stale()) return;
+      const protocols = token ? [PROTOCOL, `${PROTOCOL}.bearer.${base64url(token)}`] : [PROTOCOL];
       socket = new this.#options.WebSocket(this.#address(), protocols);
-    } catch (err) { // such as ws: from a page that came by https
-      this.#end(new GatewayError('closed', String(err.message)), 1008);
+    } catch (err) {
+      if (stale()) return;
+      if (!(err instanceof GatewayError)) { // such as ws: from a page that came by https
+        this.#end(new GatewayError('closed', String(err.message)), 1008);
+        return;
+      }
+      this._emit('error', err);
+      if (!stale()) this.#lost(1013, 'no token');
       return;
     }
     this.#socket = socket;
@@ -213,7 +268,11 @@ export class Client extends Emitter {
 
   async #fetchToken() {
     const { token } = this.#options;
-    this.#token = typeof token === 'function' ? await token() : token;
+    try {
+      this.#token = typeof token === 'function' ? await token() : token;
+    } catch (err) {
+      throw new GatewayError('unauthenticated', `no token: ${err?.message ?? err}`, { retryable: true });
+    }
     return this.#token;
   }
 
@@ -230,68 +289,79 @@ export class Client extends Emitter {
   #welcome(data) {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    const same = this.#identity === null || this.#identity.userId === data.userId;
+    const same = !this.#identity || this.#identity.userId === data.userId;
     this.#identity = data;
-    this.#attempts = 0;
-    this.#wish = null;
-    this.#become('open');
-    this.#listen(data.heartbeatMs);
-    for (const room of this.#rooms.values()) {
-      if (!room._own) room._join();
-      else if (!same) this.#rooms.delete(room.name); // another user now: a guest comes back under another name
+    this.#opened = now();
+    this.#refused = this.#wish = 0;
+    this.#refreshing = false;
+    for (const room of [...this.#rooms.values()]) {
+      if (!room._own) room._enter();
+      else if (!same) { // a guest comes back as another one
+        this._forget(room);
+        room._end(new GatewayError('closed', `${room.name} is another user's: this is ${data.userId} now`));
+      }
     }
+    this.#listen(data.heartbeatMs);
+    this.#become('open');
   }
 
   #receive(text) {
-    this.#heard = Date.now();
+    this.#heard = now();
     let message;
     try {
       message = JSON.parse(text);
     } catch {
       return; // the gateway sends JSON alone
     }
-    const request = this.#requests.get(message.id);
-    if (request) {
-      this.#requests.delete(message.id);
-      clearTimeout(request.timer);
-      if (message.event === 'error') {
-        const { code, message: words } = message.data;
-        request.reject(new GatewayError(code, words, message.data));
-      } else {
-        request.resolve(message);
-      }
+    if (message.id === undefined) {
+      this.#handle(message);
+      return;
     }
-    this.#handle(message, request !== undefined);
+    const request = this.#requests.get(message.id);
+    if (!request) return; // given up
+    this.#requests.delete(message.id);
+    clearTimeout(request.timer);
+    if (message.event === 'error') {
+      request.reject(new GatewayError(message.data.code, message.data.message, message.data));
+    } else {
+      request.answered?.(message.data);
+      request.resolve(message.data);
+    }
   }
 
-  #handle(message, answered) {
+  // What is no reply.
+  #handle(message) {
     const { event, data } = message;
     if (message.room !== undefined) return this.#rooms.get(message.room)?._publication(message);
     switch (event) {
       case 'connected': return this.#welcome(data);
-      case 'room_joined': return this.#joined(data, answered);
+      case 'room_joined': return this.#joined(data);
       case 'room_left': return this.#rooms.get(data.room)?._left(data.reason);
       case 'gap': return this.#rooms.get(data.room)?._gap(data);
       case 'member_joined': case 'member_left': return this.#rooms.get(data.room)?._emit(event, data.userId);
-      case 'token_expiring': return void this.refresh().catch((err) => this._emit('error', err));
+      case 'token_expiring': return this.#renew();
       case 'reconnect': return this.#advised(data);
-      case 'error': return answered ? undefined : this._emit('error', new GatewayError(data.code, data.message, data));
-      default: if (!answered) this._emit('event', message); // to this connection, or to everyone
+      case 'error': return this._emit('error', new GatewayError(data.code, data.message, data));
+      case 'pong': case 'published': return undefined; // to what was sent without an id
+      default: return this._emit('event', message);
     }
   }
 
-  #joined(data, answered) {
+  // The gateway put this client into a room: its own, or one that a backend
+  // wants. Any other than its own is joined by request from then on.
+  #joined(data) {
+    const own = /^user:[^:]*$/.test(data.room);
     let room = this.#rooms.get(data.room);
-    if (!room && !answered) {
-      room = new Room(this, data.room, this.#options);
-      this.#rooms.set(data.room, room);
+    if (room && !room._own) { // asked for as well: the reply decides
+      room._own = own;
+      return;
     }
-    if (!room) return; // left meanwhile
-    if (!answered && !room._own) {
-      room._own = true;
-      if (room._joining) return; // its own request decides
+    if (!room) {
+      room = this.#begin(data.room);
+      room._own = own;
+      this._emit('room', room);
     }
-    room._joinedAt(data);
+    room._joinedAt(data, room._pos !== undefined);
   }
 
   /** The user's own room, once connected; null for those who have none. */
@@ -300,11 +370,27 @@ export class Client extends Emitter {
     return null;
   }
 
+  async #renew() {
+    if (this.#refreshing || typeof this.#options.token !== 'function') return;
+    this.#refreshing = true;
+    try {
+      await this.refresh();
+    } catch (err) { // while the auth service is away this is asked for again and again
+      if (this.#state === 'open' && err.code !== 'offline') this._emit('error', err);
+    }
+    this.#refreshing = false;
+  }
+
   #advised({ afterMs = 0, url }) {
-    this.#wish = { afterMs };
-    if (!url) return;
-    const to = new URL(url);
+    this.#wish = afterMs;
     const own = this.#urls.at(-1);
+    let to;
+    try {
+      to = new URL(url);
+    } catch {
+      return; // none, or none that can be used
+    }
+    to.protocol = to.protocol.replace('http', 'ws');
     if (this.#hosts.has(to.host) && (to.protocol === own.protocol || to.protocol === 'wss:')) this.#urls = [to, own];
   }
 
@@ -315,12 +401,12 @@ export class Client extends Emitter {
     if (!every) return;
     const socket = this.#socket;
     const look = () => {
-      const silent = Date.now() - this.#heard;
+      const silent = now() - this.#heard;
       if (silent < every) {
         this.#beat = setTimeout(look, every - silent);
         return;
       }
-      const asked = Date.now();
+      const asked = now();
       this._send({ event: 'ping', data: {} });
       this.#beat = setTimeout(() => {
         if (socket !== this.#socket) return;
@@ -333,46 +419,49 @@ export class Client extends Emitter {
 
   // Losing
 
-  #drop() {
+  #drop(err) {
     clearTimeout(this.#beat);
     clearTimeout(this.#timer);
-    this.#timer = 0;
+    clearTimeout(this.#calm);
+    this.#timer = this.#calm = 0;
+    this.#atOnce = AT_ONCE;
+    this.#jobs.clear();
     const socket = this.#socket;
     this.#socket = null;
-    if (!socket) return;
-    socket.onmessage = socket.onclose = socket.onerror = null;
-    socket.close(); // a dead connection may take minutes to close; nobody waits for it
-  }
-
-  #lost(code, reason) {
-    this.#drop();
-    for (const room of this.#rooms.values()) room._away();
-    const err = new GatewayError('offline', `the connection ended: ${code} ${reason}`.trim(), { retryable: true });
+    if (socket) {
+      socket.onmessage = socket.onclose = socket.onerror = null;
+      socket.close(); // a dead connection may take minutes to close; nobody waits for it
+    }
     for (const { reject, timer } of this.#requests.values()) {
       clearTimeout(timer);
       reject(err);
     }
     this.#requests.clear();
+  }
+
+  #lost(code, reason) {
+    const opened = this.#state === 'open';
     const fresh = typeof this.#options.token === 'function';
-    if (NEVER.has(code) || (code === UNAUTHENTICATED && (!fresh || this.#attempts > 0)) || (code === EXPIRED && !fresh)) {
+    if (code === UNAUTHENTICATED) this.#refused++;
+    if (NEVER.has(code) || this.#refused > (fresh ? 1 : 0) || (code === EXPIRED && !fresh)) {
       this.#end(new GatewayError('closed', `the gateway closed for good: ${code} ${reason}`.trim()), code);
       return;
     }
-    if (this.#urls.length > 1 && this.#attempts > 0) this.#urls.shift(); // it is not there: back to the URL given
+    if (opened && now() - this.#opened >= STABLE) this.#attempts = 0;
+    if (!opened && this.#urls.length > 1) this.#urls.shift(); // it is not there: back to the URL given
+    for (const room of this.#rooms.values()) room._away();
+    this.#drop(new GatewayError('offline', `the connection ended: ${code} ${reason}`.trim(), { retryable: true }));
     this.#wait(code, reason);
   }
 
   // Waits a random time before the next attempt: thousands of clients that lost
   // one gateway must not all come back in the same moment.
   #wait(code, reason) {
-    const { minDelay, maxDelay } = this.#options;
-    const ceiling = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#attempts + (NOW.has(code) ? 0 : 2), 20));
-    const after = code === RESTART && this.#wish ? this.#wish.afterMs : 0;
-    const delay = Math.round(after + Math.random() * ceiling);
-    this.#wish = null;
+    const delay = Math.round((code === RESTART ? this.#wish : 0) + this._delay(this.#attempts + (NOW.has(code) ? 0 : 2)));
+    this.#wish = 0;
     this.#attempts++;
-    this.#become('waiting', { code, reason, delay });
     this.#timer = setTimeout(() => this.#open(), delay);
+    this.#become('waiting', { code, reason, delay });
   }
 
   // The network is back: no reason to wait any longer.
@@ -384,20 +473,17 @@ export class Client extends Emitter {
 
   #end(err, code) {
     if (this.#state === 'closed') return;
-    this.#become('closed', code === undefined ? {} : { code, reason: err.message });
-    this.#drop();
+    this.#state = 'closed';
     globalThis.removeEventListener?.('online', this.#online);
-    for (const { reject, timer } of this.#requests.values()) {
-      clearTimeout(timer);
-      reject(err);
-    }
-    this.#requests.clear();
     for (const room of this.#rooms.values()) room._end(err);
-    this.#identity = null;
+    this.#rooms.clear();
+    this.#drop(err);
+    this._emit('state', 'closed', code === undefined ? {} : { code, reason: err.message });
   }
 
+  // The last thing that is done: a listener may close the client.
   #become(state, detail = {}) {
-    if (state === this.#state && state !== 'connecting') return;
+    if (state === this.#state && state === 'open') return;
     this.#state = state;
     this._emit('state', state, detail);
   }
@@ -407,16 +493,18 @@ export class Client extends Emitter {
  * own names and "*" for all, (data, meta); besides room_joined, room_left, gap,
  * member_joined, member_left and error, names that nobody can publish. */
 export class Room extends Emitter {
-  _own = false; // joined by the gateway: the user's own
+  _own = false; // joined by the gateway at every connection: the user's own
   _pos; // to resume from; undefined in a room without history
   #last; // offset of the last publication seen; undefined as above
   #client;
   #options;
   #state = 'away'; // away, joining, joined, ended
   #turn = 0; // of connections and joins: what belongs to an earlier one is dropped
+  #behind = false; // while the history is read; then the room is joined again
   #queue = []; // publishes in their order; the first may be under way
-  #sending = false;
-  #behind = null; // while the history is read: {until, live}
+  #sending = false; // it is, or is about to be
+  #refusals = 0; // in a row
+  #timers = new Set(); // of what was refused and is tried again
   #iterators = new Set();
   #ready;
 
@@ -436,10 +524,9 @@ export class Room extends Emitter {
    * in a room without history. */
   get position() { return this._pos; }
   get _queued() { return this.#queue.length; }
-  get _joining() { return this.#state === 'joining'; }
 
   /** Begins from a position that was kept, instead of now: call it right after
-   * client.room(), before anything has come. */
+   * client.room(), in the same turn. */
   resume(position) {
     if (this._pos !== undefined || this.#state === 'joined') throw new Error('the room has begun already');
     this._pos = position;
@@ -449,14 +536,17 @@ export class Room extends Emitter {
   /** Publishes and resolves with {offset, pos} once it is stored. Without an
    * answer it is repeated, over reconnects too, and stored once; publishes of
    * a room keep their order. Rejects with what the gateway refuses, with
-   * "queue_full", and with "timeout" when it is not known after publishTimeout. */
+   * "queue_full", with "timeout" when it is not known after publishTimeout, and
+   * with "offline" when a guest loses the connection before the answer: it
+   * comes back as another one, from whom a repeat would be stored twice. */
   publish(event, data, { echo, conflateKey, idempotencyKey = randomKey(), publishTimeout = 240_000 } = {}) {
     if (this.#state === 'ended') return Promise.reject(new GatewayError('closed', `not in ${this.name} any more`));
     if (this.#client._waiting() >= this.#options.maxQueue) {
       return Promise.reject(new GatewayError('queue_full', `${this.#options.maxQueue} publishes wait`, { retryable: true }));
     }
     return new Promise((resolve, reject) => {
-      const item = { body: { room: this.name, event, data, idempotencyKey, conflateKey, echo }, resolve, reject };
+      const copy = data === undefined ? undefined : JSON.parse(JSON.stringify(data)); // a repeat has the same content
+      const item = { body: { room: this.name, event, data: copy, idempotencyKey, conflateKey, echo }, resolve, reject };
       item.timer = setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(item), 1);
         reject(new GatewayError('timeout', 'no answer; whether it is stored is unknown', { retryable: true }));
@@ -476,25 +566,32 @@ export class Room extends Emitter {
 
   /** One page of the room's history: {publications, more, offset, pos}. */
   async history({ since, limit } = {}) {
-    return (await this.#client._ask('history', { room: this.name, since, limit })).data;
+    return this.#client._ask('history', { room: this.name, since, limit });
   }
 
   /** The ids of all users who are in the room, page by page underneath. */
   async members() {
     const all = [];
     for (let page; ;) {
-      const { data } = await this.#client._ask('presence', { room: this.name, page });
-      all.push(...(data.members ?? []));
-      if (data.next === undefined) return all;
-      page = data.next;
+      const { members, next } = await this.#client._ask('presence', { room: this.name, page });
+      all.push(...(members ?? []));
+      if (next === undefined) return all;
+      page = next;
     }
   }
 
   /** Leaves the room; publishes that wait are refused, iterators end. */
   async leave() {
-    this._end(new GatewayError('closed', `left ${this.name}`));
+    if (this._own) throw new GatewayError('forbidden', "a user's own room is joined for as long as the connection lives");
+    if (this.#state === 'ended') return;
+    const entered = this.#state === 'joining' || this.#state === 'joined';
     this.#client._forget(this);
-    if (this.#client.state === 'open') await this.#client._ask('leave_room', { room: this.name });
+    this._end(new GatewayError('closed', `left ${this.name}`));
+    try {
+      if (entered) await this.#client._ask('leave_room', { room: this.name });
+    } catch (err) {
+      if (err.code !== 'offline' && err.code !== 'closed') throw err; // else the connection ended, and the membership with it
+    }
   }
 
   /** All publications and gaps from now on, as {event, data, offset, pos, …},
@@ -506,127 +603,149 @@ export class Room extends Emitter {
     return it;
   }
 
-  async _join() {
+  // Joins soon, as there is a connection.
+  _enter() { this.#client._do(this.#join); }
+
+  #join = async () => {
+    if (this.#state === 'ended') return;
     const turn = ++this.#turn;
     this.#state = 'joining';
-    this.#behind = null;
     const since = this._pos;
     try {
-      await this.#client._ask('join_room', since === undefined ? { room: this.name } : { room: this.name, since });
+      await this.#client._ask('join_room', { room: this.name, since }, (data) => {
+        if (turn === this.#turn) this._joinedAt(data, since !== undefined);
+      });
+      this.#client._pace(false);
     } catch (err) {
-      if (turn !== this.#turn || this.#client.state !== 'open') return; // the next connection joins
+      if (turn !== this.#turn) return; // the next connection joins
       if (err.retryable) {
-        setTimeout(() => { if (turn === this.#turn) this._join(); }, this.#pause());
+        this.#again(this.#join, err);
         return;
       }
       this.#client._forget(this);
       this._end(err);
       this._emit('error', err);
     }
-  }
+  };
 
-  #pause() { return this.#options.minDelay * (0.5 + Math.random()); }
-
-  _joinedAt({ offset, pos, recovered, reason, members }) {
-    const asked = this._pos !== undefined;
-    this.#state = 'joined';
-    if (asked && !recovered && reason === 'too_far_behind') this.#catchUp(offset);
-    else if (!asked || !recovered) {
-      const from = this.#last;
-      [this.#last, this._pos] = [offset, pos];
-      if (asked) this.#hole({ room: this.name, reason, from, offset, pos });
-    } else if (this.#last === undefined) this.#last = offset; // begun from a position that was kept
-    this.#ready.resolve();
-    this._emit('room_joined', { recovered, reason, members, offset, pos });
-    this.#pump();
-  }
-
-  // What was missed is too much to be sent at once, but the history has it.
-  async #catchUp(until) {
-    const turn = this.#turn;
-    const behind = { until, live: [] };
-    this.#behind = behind;
-    try {
-      for (let more = true; more && !(this.#last >= behind.until);) {
-        const page = await this.history({ since: this._pos });
-        if (turn !== this.#turn) return;
-        for (const message of page.publications) this.#deliver({ room: this.name, ...message });
-        more = page.more;
-      }
-    } catch (err) {
-      if (turn !== this.#turn) return;
-      if (err.retryable) {
-        setTimeout(() => { if (turn === this.#turn) this.#catchUp(behind.until); }, this.#pause());
-        return;
-      }
-      const from = this.#last; // it has been trimmed meanwhile
-      this.#last = behind.until;
-      this.#hole({ room: this.name, reason: 'trimmed', from, offset: behind.until });
-    }
-    this.#behind = null;
-    for (const message of behind.live) this._publication(message);
-  }
-
-  _publication(message) {
-    if (this.#behind) {
-      const { live } = this.#behind;
-      live.push(message);
-      if (live.length > this.#options.maxBuffer) { // the history has these too
-        this.#behind.until = live.at(-1).offset;
-        live.length = 0;
-      }
+  // Tries again what was refused for now.
+  #again(job, err) {
+    if (err.code === 'rate_limited') {
+      this.#client._pace(true);
+      this.#client._do(job);
       return;
     }
-    if (message.event === undefined) this._gap(message.gap);
-    else this.#deliver(message);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#client._do(job);
+    }, this.#client._delay(Math.min(++this.#refusals, 4)));
+    this.#timers.add(timer);
   }
 
+  _joinedAt({ offset, pos, recovered, reason, members }, asked) {
+    if (this.#state === 'ended') return;
+    this.#state = 'joined';
+    this.#refusals = 0;
+    this.#behind = asked && !recovered && reason === 'too_far_behind';
+    this.#ready.resolve();
+    this.#pump();
+    if (this.#behind) {
+      this.#client._do(this.#catchUp);
+      return; // the join that follows is told
+    }
+    if (!asked || !recovered) {
+      const from = this.#last;
+      const missed = asked && pos !== this._pos; // a gap may have told so before
+      [this.#last, this._pos] = [offset, pos];
+      if (missed) this.#hole({ room: this.name, reason, from, offset, pos });
+    } else this.#last ??= offset; // begun from a position that was kept
+    this._emit('room_joined', { recovered, reason, members, offset, pos });
+  }
+
+  // What was missed is too much to be sent at once, but the history has it. What
+  // comes live meanwhile is dropped: the join at the end brings it.
+  #catchUp = async () => {
+    const turn = this.#turn;
+    if (!this.#behind) return;
+    try {
+      const page = await this.history({ since: this._pos });
+      for (const message of page.publications) {
+        if (turn !== this.#turn) return;
+        this.#deliver({ room: this.name, ...message });
+      }
+      if (turn === this.#turn) this.#client._do(page.more ? this.#catchUp : this.#join);
+    } catch (err) {
+      if (turn === this.#turn) this.#again(err.retryable ? this.#catchUp : this.#join, err); // trimmed meanwhile: the join says so
+    }
+  };
+
+  // Between a join and its reply nothing counts: the reply says where the room
+  // goes on, and what is missed follows it.
+  get #live() { return this.#state === 'joined' && !this.#behind; }
+
+  _publication(message) {
+    if (this.#live) this.#deliver(message);
+  }
+
+  // An offset may be more than one above the last: the publications between
+  // were not for this connection.
   #deliver(message) {
     const { event, data, ...meta } = message;
-    const { offset, pos, skipped = 0 } = meta;
-    if (offset !== undefined && this.#last !== undefined) {
+    const { offset, pos } = meta;
+    if (offset !== undefined) {
       if (offset <= this.#last) return; // seen
-      if (offset > this.#last + 1 + skipped) { // the gateway promises that this does not happen
-        if (this.#state === 'joined') this._join();
-        return;
-      }
+      [this.#last, this._pos] = [offset, pos];
     }
-    if (offset !== undefined) [this.#last, this._pos] = [offset, pos];
-    this._emit(event, data, meta);
+    for (const it of [...this.#iterators]) it.push(message);
+    if (event !== '*') this._emit(event, data, meta);
     this._emit('*', event, data, meta);
-    for (const it of this.#iterators) it.push(message);
   }
 
   _gap(gap) {
-    if (this.#behind) {
-      this.#behind.live.push({ gap });
-      return;
-    }
-    if (gap.offset !== undefined) [this.#last, this._pos] = [gap.offset, gap.pos];
+    if (!this.#live) return;
+    this.#last = gap.offset; // without one, what comes next says where the room is, or the next join
+    if (gap.pos !== undefined) this._pos = gap.pos;
     this.#hole(gap);
   }
 
   #hole(gap) {
+    for (const it of [...this.#iterators]) it.push({ event: 'gap', room: this.name, data: gap });
     this._emit('gap', gap);
-    for (const it of this.#iterators) it.push({ event: 'gap', room: this.name, data: gap });
   }
 
-  async #pump() {
+  #pump() {
     if (this.#sending || this.#state !== 'joined' || this.#queue.length === 0) return;
     this.#sending = true;
+    this.#client._do(this.#publish);
+  }
+
+  #publish = async () => {
     const item = this.#queue[0];
-    let pause = 0;
-    try {
-      const { data } = await this.#client._ask('publish', item.body);
-      this.#settle(item, () => item.resolve({ offset: data.offset, pos: data.pos }));
-    } catch (err) {
-      if (!err.retryable) this.#settle(item, () => item.reject(err));
-      else if (err.code !== 'offline') pause = this.#pause();
+    const connection = this.#client.identity;
+    if (item && this.#state === 'joined') {
+      let refused = null;
+      try {
+        if (item.user !== undefined && item.user !== connection.userId) { // keys are each user's own
+          throw new GatewayError('offline', 'the connection ended before the answer; whether it is stored is unknown');
+        }
+        item.user = connection.userId;
+        const { offset, pos } = await this.#client._ask('publish', item.body);
+        this.#client._pace(false);
+        this.#refusals = 0;
+        this.#settle(item, () => item.resolve({ offset, pos }));
+      } catch (err) {
+        if (err.retryable) refused = err;
+        else this.#settle(item, () => item.reject(err));
+      }
+      if (connection !== this.#client.identity) return; // the next connection goes on
+      if (refused && this.#state !== 'ended') {
+        this.#again(this.#publish, refused);
+        return;
+      }
     }
-    if (pause > 0) await new Promise((resolve) => { setTimeout(resolve, pause); });
     this.#sending = false;
     this.#pump();
-  }
+  };
 
   #settle(item, tell) {
     clearTimeout(item.timer);
@@ -636,20 +755,21 @@ export class Room extends Emitter {
   }
 
   _left(reason) {
-    if (reason === undefined) return; // the reply to leave()
     this.#client._forget(this);
-    this._emit('room_left', reason);
     this._end(new GatewayError('forbidden', `no member of ${this.name} any more: ${reason}`));
+    this._emit('room_left', reason);
   }
 
   _away() {
     this.#turn++;
-    this.#behind = null;
-    if (this.#state !== 'ended') this.#state = 'away';
+    this.#state = 'away';
+    this.#behind = this.#sending = false;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   _end(err) {
-    this.#turn++;
+    this._away();
     this.#state = 'ended';
     for (const item of this.#queue.splice(0)) {
       clearTimeout(item.timer);
@@ -683,8 +803,9 @@ class Buffered {
     }
     this.#items.push(message);
     if (this.#items.length <= this.#max) return;
-    const { offset, pos } = this.#items.shift();
-    const from = this.#lost?.data.from ?? (offset === undefined ? undefined : offset - 1);
+    const oldest = this.#items.shift();
+    const { offset, pos, from: before = offset && offset - 1 } = oldest.event === 'gap' ? oldest.data : oldest;
+    const from = this.#lost?.data.from ?? before;
     this.#lost = { event: 'gap', room: this.#room, data: { room: this.#room, reason: 'buffer', from, offset, pos } };
   }
 
@@ -716,6 +837,8 @@ function base64url(text) {
   const bytes = new TextEncoder().encode(text);
   return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
+
+const now = () => performance.now(); // ms; the machine's clock may be set
 
 function randomKey() {
   return base64url(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16)).map((b) => b & 0x7f)));
