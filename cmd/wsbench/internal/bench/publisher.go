@@ -44,7 +44,10 @@ func newPublisher(a *fanApp, c *engine.Conn, n int) *publisher {
 func (p *publisher) start(now int64) {
 	p.on = true
 	if rate := p.app.f.opts.Rate; rate > 0 {
-		p.pace = newPacer(now, rate/float64(len(p.app.f.publishers)))
+		// Each begins its own part of a turn later, or all would publish in the
+		// same moment and the last member served would wait for all the others.
+		phase := int64(float64(p.stream) / rate * float64(time.Second))
+		p.pace = newPacer(now+phase, rate/float64(len(p.app.f.publishers)))
 	}
 }
 
