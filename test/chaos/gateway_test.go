@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/test/chaos/link"
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 // apiKey is the one of the server API.
@@ -101,7 +102,7 @@ func (g *gateway) start() {
 	}
 	defer func() { _ = out.Close() }()
 	cmd := exec.Command(g.program)
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = g.env, out, out, attributes()
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = g.env, out, out, testbed.Attributes()
 	if err := cmd.Start(); err != nil {
 		g.t.Error(err)
 		return

@@ -6,13 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"sync"
 	"testing"
 
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 	"go.uber.org/goleak"
 )
 
@@ -39,7 +37,7 @@ func run(m *testing.M) int {
 		return say(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	program = sync.OnceValues(func() (string, error) { return build(ctx, filepath.Join(dir, "gateway")) })
+	program = sync.OnceValues(func() (string, error) { return testbed.Build(ctx, filepath.Join(dir, "gateway")) })
 	flag.Parse()
 	_ = flag.Set("test.parallel", atOnce) // go test has the flag
 	code := m.Run()
@@ -59,25 +57,6 @@ func leftIn(dir string) error {
 		err = fmt.Errorf("the tests have left %v in %s", entries, dir)
 	}
 	return err
-}
-
-// build builds the gateway as the test itself was built.
-func build(ctx context.Context, path string) (string, error) {
-	args := []string{"build", "-o", path}
-	if raceOn() {
-		args = append(args, "-race") // a race in the program then stands in its log
-	}
-	out, err := exec.CommandContext(ctx, "go", append(args, "../../cmd/gateway")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// raceOn tells whether the test itself was built with -race.
-func raceOn() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 func say(err error) int {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 // scriptTime bounds a script, which bounds its own waits.
@@ -27,7 +29,7 @@ type script struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	lines  *bufio.Scanner
-	stderr output
+	stderr testbed.Output
 }
 
 // start starts a script with its arguments. It ends with the test at the latest.
@@ -46,7 +48,7 @@ func start(t *testing.T, name string, args map[string]any) *script {
 		ctx, cancel = context.WithTimeout(context.Background(), longTime)
 	}
 	s := &script{t: t, cmd: exec.CommandContext(ctx, "node", append(nodeFlags(t), path, string(text))...)}
-	s.cmd.WaitDelay, s.cmd.Stderr, s.cmd.SysProcAttr = time.Second, &s.stderr, attributes()
+	s.cmd.WaitDelay, s.cmd.Stderr, s.cmd.SysProcAttr = time.Second, &s.stderr, testbed.Attributes()
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

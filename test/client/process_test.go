@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 const (
@@ -69,7 +70,7 @@ func newGateway(t *testing.T, environ ...string) *gateway {
 // process is one of a gateway's.
 type process struct {
 	cmd   *exec.Cmd
-	log   *output
+	log   *testbed.Output
 	ended chan struct{}
 }
 
@@ -80,8 +81,8 @@ func (g *gateway) start() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(path), log: &output{}, ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = g.environ, p.log, p.log, attributes()
+	p := &process{cmd: exec.Command(path), log: &testbed.Output{}, ended: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = g.environ, p.log, p.log, testbed.Attributes()
 	if err := p.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
@@ -186,24 +187,6 @@ func (p *processes) left() error {
 		return fmt.Errorf("the tests have left processes running: %v", alive)
 	}
 	return nil
-}
-
-// output is what a process writes. Safe for concurrent use.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // tail is the end of a long text.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/test/npm"
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 // scriptTime bounds a script, which bounds its own waits.
@@ -35,7 +36,7 @@ func node(t *testing.T, ask answers, script string, args ...string) {
 	cmd := exec.CommandContext(ctx, "node", append([]string{path}, args...)...)
 	cmd.Env = append(os.Environ(), "NODE_PATH="+filepath.Join(packages(t), "node_modules"))
 	cmd.WaitDelay = time.Second
-	var stderr output
+	var stderr testbed.Output
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

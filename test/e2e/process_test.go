@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +9,11 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 // patience bounds every wait for something that must happen.
@@ -24,7 +24,7 @@ type gatewayProcess struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	ports ports
-	log   *output
+	log   *testbed.Output
 	ended chan struct{} // closed when the process has ended
 }
 
@@ -64,7 +64,7 @@ func (p ports) page() string   { return fmt.Sprintf("http://localhost:%d/", p.ad
 // test at the latest.
 func serve(t *testing.T, p ports, env ...string) *gatewayProcess {
 	t.Helper()
-	g := &gatewayProcess{t: t, ports: p, log: &output{}, ended: make(chan struct{})}
+	g := &gatewayProcess{t: t, ports: p, log: &testbed.Output{}, ended: make(chan struct{})}
 	g.cmd = exec.Command(program)
 	g.cmd.Env = append(p.env(env...), quick)
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
@@ -125,24 +125,6 @@ func status(url string) int {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode
-}
-
-// output is what a process writes. Safe for concurrent use.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // outcome is how a command ended.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,7 +16,7 @@ func serveFixture(t *testing.T, layer string) string {
 	t.Helper()
 	cmd := exec.Command(fixture, "-listen", "127.0.0.1:0", "-layer", layer)
 	cmd.Env = []string{quick}
-	var stderr output
+	var stderr testbed.Output
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

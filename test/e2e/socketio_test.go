@@ -21,6 +21,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/moonx-farm/ws-gateway/internal/redisconn/redistest"
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 func (p ports) url() string    { return fmt.Sprintf("http://127.0.0.1:%d", p.public) }
@@ -161,7 +162,7 @@ func TestThePlansOwnTest(t *testing.T) {
 		cmd.Env = append(cmd.Env, fmt.Sprint("ADMIN_PORT=", freePorts(t).admin))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go run does not pass signals on
-	var said output
+	var said testbed.Output
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

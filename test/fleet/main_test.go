@@ -5,13 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"sync"
 	"testing"
 
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 	"go.uber.org/goleak"
 )
 
@@ -27,7 +25,7 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, cancel := context.WithCancel(context.Background())
-	program = sync.OnceValues(func() (string, error) { return build(ctx, filepath.Join(dir, "gateway")) })
+	program = sync.OnceValues(func() (string, error) { return testbed.Build(ctx, filepath.Join(dir, "gateway")) })
 	// Most tests do not need it: it is built while they run, and not to its end
 	// when none does.
 	var building sync.WaitGroup
@@ -48,25 +46,6 @@ func run(m *testing.M) int {
 // atOnce is how many tests run at once: they wait, for graces and Redis, more
 // than they work.
 const atOnce = "5"
-
-// build builds the gateway as the test itself was built.
-func build(ctx context.Context, path string) (string, error) {
-	args := []string{"build", "-o", path}
-	if raceOn() {
-		args = append(args, "-race") // a race in the program then stands in its log
-	}
-	out, err := exec.CommandContext(ctx, "go", append(args, "../../cmd/gateway")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// raceOn tells whether the test itself was built with -race.
-func raceOn() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
 
 func say(err error) int {
 	fmt.Fprintln(os.Stderr, "fleet:", err)

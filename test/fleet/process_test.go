@@ -1,22 +1,22 @@
 package fleet
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 // process is an instance in a process of its own.
 type process struct {
 	*gateway
 	pid   int
-	log   *output
+	log   *testbed.Output
 	kill  func() // as a crash does
 	ended chan struct{}
 }
@@ -33,8 +33,8 @@ func (f *fleet) spawn(name string, environ ...string) *process {
 	cmd := exec.Command(path)
 	cmd.Env = slices.Concat(defaults(name), f.environ, environ,
 		[]string{fmt.Sprint("PORT=", public), fmt.Sprint("ADMIN_PORT=", admin), "GORACE=atexit_sleep_ms=0"})
-	p := &process{log: &output{}, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.log, p.log, attributes()
+	p := &process{log: &testbed.Output{}, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.log, p.log, testbed.Attributes()
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
@@ -67,22 +67,4 @@ func (f *fleet) spawn(name string, environ ...string) *process {
 // forget takes an instance that has ended out of the fleet.
 func (f *fleet) forget(g *gateway) {
 	f.all = slices.DeleteFunc(f.all, func(other *gateway) bool { return other == g })
-}
-
-// output is what a process writes. Safe for concurrent use.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }

@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,12 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/redisconn/redistest"
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 const (
@@ -33,14 +32,14 @@ const (
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
-	log   *output
+	log   *testbed.Output
 	ended chan struct{} // closed when it has ended
 }
 
 func start(t *testing.T, environ []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, log: &output{}, ended: make(chan struct{}), cmd: exec.Command(name, args...)}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = environ, p.log, p.log, attributes()
+	p := &process{t: t, log: &testbed.Output{}, ended: make(chan struct{}), cmd: exec.Command(name, args...)}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = environ, p.log, p.log, testbed.Attributes()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("%v: the tests need the packages haproxy and redis-server", err)
 	}
@@ -72,24 +71,6 @@ func (p *process) term() {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		p.t.Errorf("the gateway ended with code %d", code)
 	}
-}
-
-// output is what a process writes. Safe for concurrent use.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // deployment is a balancer, gateways behind it, and their Redis.
