@@ -18,7 +18,7 @@ func Build(ctx context.Context, path string) (string, error) {
 		args = append(args, "-race")
 	}
 	args = append(args, "github.com/moonx-farm/ws-gateway/cmd/gateway")
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput() //nolint:gosec // a file of the test
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)
 	}
