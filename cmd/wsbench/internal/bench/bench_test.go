@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,6 +185,44 @@ func TestDisconnectsAreFound(t *testing.T) {
 	if err != nil || !failing(res, "no disconnects") || !strings.Contains(res.Checks[0].Detail, "20 ended") {
 		t.Errorf("%v %+v", err, res.Checks)
 	}
+}
+
+func TestConnectionsThatAreToComeBackLaterDoIfWanted(t *testing.T) {
+	var first sync.Map
+	s := &standin.Server{Drainable: true, PutOff: func(user string) bool {
+		_, again := first.LoadOrStore(user, true)
+		return !again
+	}}
+	o := against(t, s)
+	if _, err := run(t, Hold, o); err == nil || !strings.Contains(err.Error(), "1013") {
+		t.Errorf("not wanted: %v", err)
+	}
+	first.Clear()
+	o.ComeBack, o.Broadcasts = true, 0
+	o.Share.Barrier = drainer{t, s}
+	res, err := run(t, Hold, o)
+	if err != nil || !res.OK() {
+		t.Fatalf("%v %+v", err, res.Checks)
+	}
+	if n := res.Runs[0].Value("asked to come back later while connecting"); n != float64(o.Conns) {
+		t.Errorf("%v of %d came back", n, o.Conns)
+	}
+}
+
+// drainer lets a run go on at every border, and drains the server at that of the
+// drain.
+type drainer struct {
+	t *testing.T
+	s *standin.Server
+}
+
+func (d drainer) Arrive(border string) <-chan int64 {
+	if border == AtDrain {
+		d.s.Drain(d.t.Context(), 0, true)
+	}
+	passed := make(chan int64, 1)
+	passed <- 0
+	return passed
 }
 
 func TestInterruptedRunsReportWhatTheyHave(t *testing.T) {

@@ -35,6 +35,7 @@ type client struct {
 	phases  []phase
 	app     app
 	newApp  func(*client) app
+	again   again
 	buf     []byte
 }
 
@@ -59,7 +60,10 @@ func (cl *client) Token(dst []byte, index int32) []byte {
 }
 
 // Opened waits for the greeting.
-func (cl *client) Opened(c *engine.Conn) { cl.phases[c.Slot] = greeting }
+func (cl *client) Opened(c *engine.Conn) {
+	cl.phases[c.Slot] = greeting
+	cl.l.Await(c)
+}
 
 // Message goes to the app once the connection is up.
 func (cl *client) Message(c *engine.Conn, payload []byte, now int64) {
@@ -84,8 +88,10 @@ func (cl *client) comingUp(c *engine.Conn, payload []byte) {
 	case "connected":
 		cl.greeted(c)
 	case "room_joined":
-		if id, _ := gwproto.Uint(e.ID); id == joinID {
-			if r, ok := cl.app.(resumer); ok {
+		// A server that joins the user's room by itself says so without an id, after
+		// connected: not before then is there anything to lose.
+		if id, _ := gwproto.Uint(e.ID); id == cl.awaited(c) {
+			if r, ok := cl.app.(resumer); ok && id == joinID {
 				r.joined(c, e.Data)
 			}
 			offset, _ := gwproto.Uint(gwproto.Field(e.Data, "offset"))
@@ -118,12 +124,11 @@ func (cl *client) packet(c *engine.Conn, payload []byte) bool {
 }
 
 func (cl *client) greeted(c *engine.Conn) {
+	cl.phases[c.Slot] = joining
 	room := cl.f.room(c.Index)
 	if room == "" {
-		cl.up(c, 0)
 		return
 	}
-	cl.phases[c.Slot] = joining
 	var since []byte
 	if r, ok := cl.app.(resumer); ok {
 		since = r.since(c)
@@ -132,8 +137,17 @@ func (cl *client) greeted(c *engine.Conn) {
 	cl.l.SendText(c, cl.buf)
 }
 
+// awaited is the id of the room_joined with which a connection is up.
+func (cl *client) awaited(c *engine.Conn) uint64 {
+	if cl.f.room(c.Index) == "" {
+		return 0 // that of its user's room
+	}
+	return joinID
+}
+
 func (cl *client) up(c *engine.Conn, offset uint64) {
 	cl.phases[c.Slot] = ready
+	cl.l.Up(c)
 	cl.app.ready(c, offset)
 	cl.f.up.Add(1)
 }
@@ -148,6 +162,8 @@ func (cl *client) Closed(c *engine.Conn, why engine.Closure) {
 	if cl.phases[c.Slot] == ready {
 		cl.phases[c.Slot] = greeting
 		cl.f.up.Add(-1)
+	} else if cl.again.take(cl, c, why) {
+		return
 	}
 	if !why.Ours {
 		cl.f.ended(why)
@@ -156,6 +172,8 @@ func (cl *client) Closed(c *engine.Conn, why engine.Closure) {
 }
 
 // Tick lets the app do what is due.
-func (cl *client) Tick(now int64) int64 { return cl.app.tick(now) }
+func (cl *client) Tick(now int64) int64 {
+	return cl.again.tick(cl, now, cl.app.tick(now))
+}
 
 func clip(b []byte) string { return string(b[:min(len(b), 200)]) }

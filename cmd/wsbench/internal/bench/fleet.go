@@ -34,6 +34,7 @@ type fleet struct {
 	room    func(index int32) string // to join; "" for none
 
 	up       atomic.Int64 // connections that are ready
+	putOff   atomic.Int64 // ends after which connections come back
 	messages atomic.Int64 // the scenario's own count, for progress
 	window   window       // latencies since the last step
 	server   *watcher     // nil: nobody looks at it
@@ -82,18 +83,24 @@ func (f *fleet) connect(ctx context.Context) error {
 	deadline := time.Now().Add(f.opts.UpTimeout)
 	n := int64(f.opts.Conns)
 	err = f.await(ctx, func() bool {
-		t := f.group.Total()
-		return f.up.Load() >= n || t.Failed+t.Ended > 0 || time.Now().After(deadline)
+		return f.up.Load() >= n || f.gone() > 0 || time.Now().After(deadline)
 	})
 	if err != nil {
 		return err
 	}
-	if f.up.Load() >= n && f.group.Total().Ended == 0 {
+	if f.up.Load() >= n && f.gone() == 0 {
 		f.broken = false
 		_, err = f.border(ctx, "connected")
 		return err
 	}
 	return fmt.Errorf("%d of %d connections came up within %v: %s", f.up.Load(), n, f.opts.UpTimeout, f.whyEnded())
+}
+
+// gone is how many connections have failed or ended and do not come back. What
+// comes back is counted before its end is.
+func (f *fleet) gone() int64 {
+	t := f.group.Total()
+	return max(t.Failed+t.Ended-f.putOff.Load(), 0)
 }
 
 // await shows progress until done reports true or the context ends.

@@ -93,7 +93,7 @@ func (h *hold) keep(ctx context.Context) error {
 		if err := h.f.pause(ctx, phase.d); err != nil {
 			return err
 		}
-		h.ended = h.f.group.Total().Ended
+		h.ended = h.f.gone()
 		if _, err := h.f.border(ctx, phase.border); err != nil {
 			return err
 		}
@@ -157,6 +157,7 @@ func (h *hold) report(res *report.Result, run *report.Run) {
 	}
 	all := h.told*int64(o.Conns) - v.toAll.Load()
 	run.Add("connections", float64(o.Conns), "")
+	run.Add("asked to come back later while connecting", float64(h.f.putOff.Load()), "")
 	run.Add("pings answered", float64(h.f.group.Total().Pings), "")
 	run.Add("lost while held", float64(h.ended), "")
 	run.Add("lost of the broadcasts", float64(all), "")

@@ -79,6 +79,7 @@ type Options struct {
 
 	Share      Share  // of a run of several processes
 	Broadcasts int    // hold: publications to everyone
+	ComeBack   bool   // connections that are put off while they come up (1013) try again
 	Secret     []byte // of tokens that are signed for each user; nil: none are
 
 	Progress *report.Progress `json:"-"`

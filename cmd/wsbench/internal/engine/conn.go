@@ -22,11 +22,30 @@ type Conn struct {
 	gen   uint16 // told apart from an earlier connection in the same slot
 	state state
 	armed bool // waits for EPOLLOUT
+	await bool // open, and counted among the handshakes under way until Up
 	spill *spill
 }
 
 // IsOpen reports whether messages can be sent.
 func (c *Conn) IsOpen() bool { return c.state == open }
+
+// Await keeps an open connection among the handshakes under way, which are
+// bounded, until Up or its end: for servers that are not done with a client when
+// they have answered its handshake.
+func (l *Loop) Await(c *Conn) {
+	if !c.await {
+		c.await = true
+		l.Counters.Pending.Add(1)
+	}
+}
+
+// Up ends what Await began.
+func (l *Loop) Up(c *Conn) {
+	if c.await {
+		c.await = false
+		l.Counters.Pending.Add(-1)
+	}
+}
 
 // Target is the number of the target that the connection was or is to be
 // dialled to.

@@ -95,7 +95,7 @@ func (g *Group) CloseAll(within time.Duration) {
 		})
 	}
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if t := g.Total(); t.Open+t.Pending == 0 {
+		if t := g.Total(); t.Open == 0 && t.Pending == 0 {
 			return
 		}
 	}

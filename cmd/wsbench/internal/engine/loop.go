@@ -156,11 +156,23 @@ func (l *Loop) wait(next int64) (waited int64, n int, err error) {
 	if errors.Is(err, unix.EINTR) {
 		n, err = 0, nil
 	}
-	if l.cfg.Gather > 0 && n > 0 && n < maxEvents/4 {
-		time.Sleep(l.cfg.Gather)
+	if d := l.gather(); d > 0 && n > 0 && n < maxEvents/4 {
+		time.Sleep(d)
 		n = l.poll() // what there was is told again
 	}
 	return l.clock.Now() - begin, max(n, 0), err
+}
+
+// dialGather is how many times as long as otherwise a loop gathers while it
+// dials: nobody measures then, and the steps of a few handshakes at a time would
+// wake every process all the time.
+const dialGather = 4
+
+func (l *Loop) gather() time.Duration {
+	if l.dial.next < l.dial.until {
+		return dialGather * l.cfg.Gather
+	}
+	return l.cfg.Gather
 }
 
 func (l *Loop) runPosted() (stop bool) {

@@ -126,10 +126,17 @@ func (l *Loop) Close(c *Conn, code uint16) {
 	}
 }
 
-// finish closes the socket, frees the slot and tells the handler.
+// finish closes the socket, frees the slot, tells the handler, and counts: whoever
+// finds an end counted finds what the handler has made of it too.
 func (l *Loop) finish(c *Conn, why Closure) {
 	why.Opened = c.state == open || c.state == closing
 	why.Ours = why.Ours || c.state == closing
+	l.Up(c)
+	_ = unix.Close(int(c.fd))
+	c.fd, c.state, c.armed = -1, idle, false
+	c.gen++
+	c.spill = nil
+	l.h.Closed(c, why)
 	switch {
 	case !why.Opened:
 		l.Counters.Pending.Add(-1)
@@ -143,9 +150,4 @@ func (l *Loop) finish(c *Conn, why Closure) {
 		l.Counters.Ended.Add(1)
 		l.Counters.Open.Add(-1)
 	}
-	_ = unix.Close(int(c.fd))
-	c.fd, c.state, c.armed = -1, idle, false
-	c.gen++
-	c.spill = nil
-	l.h.Closed(c, why)
 }

@@ -70,7 +70,7 @@ func (c *Config) options(s *stack) *bench.Options {
 	return &bench.Options{
 		URL: s.url(0), Conns: c.Connections, Threads: 1, Ramp: c.Ramp, InFlight: c.InFlight, SrcAddrs: sources,
 		Users: userPrefix, Secret: hexOf(s.secret), UpTimeout: 3*wanted + upLimit, StallAfter: quiet,
-		Rooms: 1, Publishers: 1, Pipeline: 1, Chunks: 1, Memberships: 1,
+		ComeBack: true, Rooms: 1, Publishers: 1, Pipeline: 1, Chunks: 1, Memberships: 1,
 		Settle: c.Settle, Duration: c.Hold, Broadcasts: c.Broadcasts,
 	}
 }

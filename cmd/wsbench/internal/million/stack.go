@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -139,6 +140,11 @@ func (s *stack) environment(i int) []string {
 		"REBALANCE_ENABLED=false",
 		// With a hundred processes on a few cores nobody is dead who is slow.
 		"INSTANCE_TTL=60s", "REDIS_COMMAND_TIMEOUT=20s", "DRAIN_WINDOW=" + s.cfg.drainWindow().String(),
+	}
+	// A process that thinks it has all cores to itself looks for work on them, and
+	// marks garbage there, while others have work.
+	if s.cfg.processes() > runtime.NumCPU() {
+		env = append(env, "GOMAXPROCS=1")
 	}
 	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"} {
 		if v, ok := os.LookupEnv(name); ok {

@@ -25,6 +25,10 @@ type Server struct {
 	// often it is sent (0: lost). Nil: always once. Immutable while serving.
 	Fault func(user string, n int) int
 
+	// PutOff tells of a user's connection that it must come back later (1013).
+	// Nil: none must. Immutable while serving.
+	PutOff func(user string) bool
+
 	mu      sync.Mutex
 	rooms   map[string]*room // Guarded by mu.
 	clients map[*client]bool // Guarded by mu; only when drained is not nil.
@@ -57,6 +61,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = ws.CloseNow() }()
 	c := &client{user: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ws: ws, sio: r.URL.Path == sioproto.Path}
+	if s.PutOff != nil && s.PutOff(c.user) {
+		_ = ws.Close(websocket.StatusTryAgainLater, "unavailable")
+		return
+	}
 	s.remember(c, true)
 	defer s.remember(c, false)
 	ctx := r.Context()

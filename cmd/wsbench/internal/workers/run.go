@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"time"
 
@@ -96,6 +97,9 @@ type event struct {
 func (r *run) start(herd *proc.Herd, i int) error {
 	cmd := exec.Command(r.plan.Self, Command) //nolint:gosec,noctx // this program; the herd ends it
 	cmd.Stderr = r.plan.Stderr
+	if len(r.plan.Shares) > runtime.NumCPU() { // each has a core now and then
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("start worker %d: %w", i+1, err)
