@@ -18,6 +18,21 @@ type Codec interface {
 	Skipped(f *wire.Frame, n uint64) *wire.Frame
 }
 
+// Named is a Codec that operators are told the name of.
+type Named interface {
+	Codec
+	// Name is that of the dialect, such as "gateway.v1".
+	Name() string
+}
+
+// NameOf is the name of a dialect, "" for one without.
+func NameOf(c Codec) string {
+	if named, ok := c.(Named); ok {
+		return named.Name()
+	}
+	return ""
+}
+
 // Strict is a Codec with messages that are so malformed that they end the
 // connection.
 type Strict interface {

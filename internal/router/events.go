@@ -127,7 +127,7 @@ func historyEvent(id []byte, room string, page broker.Page, limit int) wire.Even
 			break
 		}
 		data := json.RawMessage(p.Data)
-		if data == nil {
+		if len(data) == 0 {
 			data = json.RawMessage("null")
 		}
 		entries = append(entries, entry{p.Event, placeOf(p.Position, true), p.Time, data})

@@ -50,6 +50,20 @@ func testPublish(t *testing.T, h Harness) {
 				}
 			}
 		}},
+		{"a publication without data arrives without, and so it is kept", Settings{}, func(r *rig) {
+			r.subscribe(room)
+			p := r.draft(room, kept)
+			p.Data = nil
+			r.publish(p)
+			for where, got := range map[string]*wire.Publication{
+				"delivered": r.sink.Pubs(room, 1)[0],
+				"kept":      r.page(wire.Position{}, broker.NoLimit).Publications[0],
+			} {
+				if got.Data != nil {
+					r.Errorf("%s: %q", where, got.Data)
+				}
+			}
+		}},
 		{"rooms have orders of their own", Settings{}, func(r *rig) {
 			a, b := r.publish(r.draft("a", kept)), r.publish(r.draft("b", kept))
 			if a.Offset != 1 || b.Offset != 1 || a.Epoch == b.Epoch {

@@ -17,7 +17,10 @@ const MaxID = 64
 // Codec speaks gateway.v1. The zero value is ready.
 type Codec struct{}
 
-var _ codec.Codec = Codec{}
+var _ codec.Named = Codec{}
+
+// Name implements codec.Named.
+func (Codec) Name() string { return Subprotocol }
 
 var (
 	errBinary  = wire.NewError(wire.InvalidMessage, "messages are JSON text")
@@ -174,7 +177,7 @@ func (Codec) Skipped(f *wire.Frame, n uint64) *wire.Frame {
 
 func appendData(b, data []byte) []byte {
 	b = append(b, `,"data":`...)
-	if data == nil {
+	if len(data) == 0 {
 		b = append(b, "null"...)
 	} else {
 		b = append(b, data...)

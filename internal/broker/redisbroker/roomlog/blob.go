@@ -46,7 +46,8 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// decodeBlob reads a blob. The publication's data is a part of it.
+// decodeBlob reads a blob. The publication's data is a part of it, nil if it has
+// none.
 func decodeBlob(b []byte) (*wire.Publication, error) {
 	if len(b) < 2 || b[0] != blobVersion {
 		return nil, errMessage
@@ -67,7 +68,9 @@ func decodeBlob(b []byte) (*wire.Publication, error) {
 	if t.bad {
 		return nil, errMessage
 	}
-	pub.Data = t.rest
+	if len(t.rest) > 0 {
+		pub.Data = t.rest
+	}
 	return pub, nil
 }
 
