@@ -56,6 +56,8 @@ func importRules() []rule {
 			"modules/redis*", "modules/broker*", "modules/presence*", "modules/cluster*", "modules/bridge*"),
 		only("github.com/prometheus", "services count in plain counters; one place knows how they are shown",
 			false, "internal/metrics", "internal/monitor", "modules/metrics*", "modules/monitor*"),
+		only("go.opentelemetry.io", "services name what they do; one place knows the library, its conventions and its cost, and nothing of it stands on the way of a message when it is off",
+			false, "internal/tracing", "modules/tracingfx"),
 		only("github.com/caarlos0/env*", "services get a finished Config; only its owner reads the environment",
 			false, "config"),
 		{
@@ -144,6 +146,7 @@ func TestImportRulesFlagWhatTheyMust(t *testing.T) {
 		redis  = "only internal/redisconn, internal/broker/redisbroker, internal/presence, internal/cluster, internal/bridge, " +
 			"modules/redis*, modules/broker*, modules/presence*, modules/cluster*, modules/bridge* and tests may import github.com/redis/go-redis*"
 		prom     = "only internal/metrics, internal/monitor, modules/metrics*, modules/monitor* may import github.com/prometheus"
+		traces   = "only internal/tracing, modules/tracingfx may import go.opentelemetry.io"
 		env      = "only config may import github.com/caarlos0/env*"
 		global   = "nobody uses Prometheus' global registry"
 		above    = "internal never imports config or modules"
@@ -176,6 +179,10 @@ func TestImportRulesFlagWhatTheyMust(t *testing.T) {
 		"prometheus in the transport": {prom, imports("internal/transport/ws/stats.go", "github.com/prometheus/client_golang/prometheus"), "internal/transport/ws imports"},
 		"prometheus in a module":      {prom, imports("modules/hubfx/module.go", "github.com/prometheus/client_golang/prometheus"), "modules/hubfx imports"},
 		"prometheus in metrics":       {prom, imports("internal/metrics/hub.go", "github.com/prometheus/client_golang/prometheus"), ""},
+		"traces in the router":        {traces, imports("internal/router/publish.go", "go.opentelemetry.io/otel/trace"), "internal/router imports"},
+		"traces in a test":            {traces, imports("test/flow/flow_test.go", "go.opentelemetry.io/otel"), "test/flow imports"},
+		"traces in their package":     {traces, imports("internal/tracing/tracer.go", "go.opentelemetry.io/otel/sdk/trace"), ""},
+		"traces in their module":      {traces, imports("modules/tracingfx/module.go", "go.opentelemetry.io/otel"), ""},
 		"prometheus in its module":    {prom, imports("modules/metricsfx/module.go", "github.com/prometheus/client_golang/prometheus"), ""},
 		"env beside a Config":         {env, imports("internal/hub/config.go", "github.com/caarlos0/env/v11"), "internal/hub imports"},
 		"env in config":               {env, imports("config/load.go", "github.com/caarlos0/env/v11"), ""},
