@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/codec"
@@ -81,6 +82,7 @@ type Session struct {
 	announced bool           // guarded by mu
 	refresh   Refresh        // guarded by mu
 	shared    bool           // immutable: account is somebody else's to close
+	opened    uint32         // immutable: when, in Unix seconds; a time.Time has 20 bytes more
 }
 
 var _ transport.Handler = (*Session)(nil)
@@ -90,6 +92,7 @@ func New(conn transport.Conn, hello Hello, to Dispatcher) *Session {
 	return &Session{
 		id: cmp.Or(hello.ID, newID()), conn: conn, codec: hello.Codec, to: to,
 		peer: hello.Peer.As16(), account: hello.Account, shared: hello.Shared,
+		opened: uint32(time.Now().Unix()), //nolint:gosec // until the year 2106
 	}
 }
 
@@ -111,6 +114,12 @@ func (s *Session) Peer() netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// Opened is when the connection opened, to the second.
+func (s *Session) Opened() time.Time { return time.Unix(int64(s.opened), 0) }
+
+// State is what the connection tells of itself.
+func (s *Session) State() transport.State { return transport.StateOf(s.conn) }
 
 // Account is what the connection has taken of what is limited; nil when
 // nothing is.

@@ -15,7 +15,13 @@ type Codec struct {
 	offsets   bool   // publications say where they stand, see Recoverable
 }
 
-var _ codec.Strict = Codec{}
+var (
+	_ codec.Strict = Codec{}
+	_ codec.Named  = Codec{}
+)
+
+// Name implements codec.Named.
+func (Codec) Name() string { return "socket.io" }
 
 // For returns the codec of a namespace: "/", or "/" and a name without commas
 // and control characters.
@@ -207,7 +213,7 @@ func (c Codec) Skipped(f *wire.Frame, n uint64) *wire.Frame {
 }
 
 func appendData(b, data []byte) []byte {
-	if data == nil {
+	if len(data) == 0 {
 		return append(b, "null"...)
 	}
 	return append(b, data...)

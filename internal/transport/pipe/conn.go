@@ -8,7 +8,17 @@ import (
 // conn is the gateway's end of a Client.
 type conn Client
 
-var _ transport.Conn = (*conn)(nil)
+var (
+	_ transport.Conn       = (*conn)(nil)
+	_ transport.Observable = (*conn)(nil)
+)
+
+// State implements transport.Observable: what the test has not taken is queued.
+func (c *conn) State() transport.State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return transport.State{Name: "pipe", QueueBytes: c.bytes}
+}
 
 // Send implements transport.Conn.
 func (c *conn) Send(f *wire.Frame) bool {
