@@ -21,6 +21,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/broker/membroker"
 	"github.com/moonx-farm/ws-gateway/internal/broker/redisbroker/roomlog"
 	"github.com/moonx-farm/ws-gateway/internal/cluster"
+	"github.com/moonx-farm/ws-gateway/internal/console"
 	"github.com/moonx-farm/ws-gateway/internal/gateway"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/limit"
@@ -32,6 +33,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 	"github.com/moonx-farm/ws-gateway/internal/socketio"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/transport/polling"
 	"github.com/moonx-farm/ws-gateway/internal/transport/ws"
 	"github.com/moonx-farm/ws-gateway/internal/tuning"
@@ -61,6 +63,8 @@ type Config struct {
 	Commands  streams.Config
 	Tuning    tuning.Config
 	API       httpapi.Config
+	Console   console.Settings
+	Tracing   tracing.Config
 
 	// Version is the program's, not a setting.
 	Version string
@@ -156,7 +160,7 @@ func (c *Config) validate() []error {
 	zero := slices.Concat(notPositive(c.Transport), notPositive(c.Broker), notPositive(c.Logs), notPositive(c.Engine), tooSmall(c.Transport.SendQueueBytes))
 	faults := slices.Clone(zero)
 	for _, part := range []interface{ Validate() error }{
-		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Engine, c.SocketIO, c.Emitter, c.Broker, c.Logs, c.Redis, c.Cluster, c.Peer, c.Bridge, c.Commands, c.API, c.Tuning,
+		c.Log, c.Server, c.Gateway, c.Auth, c.Session, c.Limit, c.Life, c.Transport, c.Engine, c.SocketIO, c.Emitter, c.Broker, c.Logs, c.Redis, c.Cluster, c.Peer, c.Bridge, c.Commands, c.API, c.Console, c.Tracing, c.Tuning,
 	} {
 		for _, fault := range split(part.Validate()) {
 			if !said(zero, fault) {

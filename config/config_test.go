@@ -161,6 +161,31 @@ func TestSecretsAreMaskedAndWhatWasSetIsMarked(t *testing.T) {
 	}
 }
 
+func TestTheUserinfoOfURLsIsMasked(t *testing.T) {
+	c, _ := Load([]string{ // some of these refuse userinfo, and are shown all the same
+		"WEBHOOK_URL=https://hooks:s3cret@hooks.example/in?a=1@2", "ADVERTISE_URL=wss://u:s3cret@gateway.example", "REDIS_URL=redis://:s3cret@redis:6379",
+		"ALLOWED_ORIGINS=https://x:s3cret@a.example,https://b.example",
+	}, "")
+	shown := map[string]string{}
+	for _, s := range c.Effective() {
+		shown[s.Name] = s.Value
+		if strings.Contains(s.Value, "s3cret") {
+			t.Errorf("%s shows %s", s.Name, s.Value)
+		}
+		if s.Changed != (s.Value != s.Default) && !s.Secret {
+			t.Errorf("%+v", s)
+		}
+	}
+	for name, want := range map[string]string{
+		"WEBHOOK_URL": "https://(secret)@hooks.example/in?a=1@2", "REDIS_URL": "(secret)",
+		"ALLOWED_ORIGINS": "https://(secret)@a.example,https://b.example",
+	} {
+		if shown[name] != want {
+			t.Errorf("%s shows %q, want %q", name, shown[name], want)
+		}
+	}
+}
+
 func TestAQueueThatNobodyCouldConnectWithIsAFault(t *testing.T) {
 	if _, err := Load([]string{"SEND_QUEUE_BYTES=4095"}, ""); err == nil || err.Error() != "SEND_QUEUE_BYTES 4095: want at least 4096" {
 		t.Errorf("got %v", err)

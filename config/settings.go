@@ -6,12 +6,15 @@ import (
 	"io"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 )
 
 // setting is one variable of the environment.
@@ -51,22 +54,40 @@ func Names() []string {
 // masked stands for a secret.
 const masked = "(secret)"
 
+// userinfo is what stands before the host of a URL.
+var userinfo = regexp.MustCompile(`(://)[^/?#,\s]*@`)
+
+// Effective lists the effective settings in the order of Names, secrets and the
+// userinfo of URLs masked.
+func (c *Config) Effective() []httpapi.Setting {
+	var out []httpapi.Setting
+	for _, s := range settings(reflect.ValueOf(*c)) {
+		one := httpapi.Setting{Name: s.name, Value: s.text(), Default: s.byHand, Secret: s.secret}
+		one.Changed = one.Value != one.Default
+		if s.secret && one.Value != "" {
+			one.Value = masked
+		}
+		one.Value = userinfo.ReplaceAllString(one.Value, "${1}"+masked+"@")
+		if c.presets[s.name] {
+			one.Mode = "PERFORMANCE_MODE"
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
 // Write prints the effective settings as NAME=value, secrets masked. What
 // differs from the default is marked.
 func (c *Config) Write(w io.Writer) error {
-	for _, s := range settings(reflect.ValueOf(*c)) {
-		text := s.text()
-		if s.secret && text != "" {
-			text = masked
-		}
+	for _, s := range c.Effective() {
 		mark := ""
 		switch {
-		case c.presets[s.name]:
-			mark = "   # by PERFORMANCE_MODE"
-		case text != s.byHand:
+		case s.Mode != "":
+			mark = "   # by " + s.Mode
+		case s.Changed:
 			mark = "   # not the default"
 		}
-		if _, err := fmt.Fprintf(w, "%s=%s%s\n", s.name, text, mark); err != nil {
+		if _, err := fmt.Fprintf(w, "%s=%s%s\n", s.Name, s.Value, mark); err != nil {
 			return fmt.Errorf("write the configuration: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/moonx-farm/ws-gateway/config"
+	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/bridge"
 	"github.com/moonx-farm/ws-gateway/internal/bridge/emitter"
 	"github.com/moonx-farm/ws-gateway/internal/bridge/streams"
@@ -27,6 +28,8 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
+	"github.com/moonx-farm/ws-gateway/modules/asyncapifx"
 	"github.com/moonx-farm/ws-gateway/modules/authfx"
 	"github.com/moonx-farm/ws-gateway/modules/bridgefx"
 	"github.com/moonx-farm/ws-gateway/modules/brokerfx"
@@ -52,6 +55,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/serverfx"
 	"github.com/moonx-farm/ws-gateway/modules/socketiofx"
 	"github.com/moonx-farm/ws-gateway/modules/streamsfx"
+	"github.com/moonx-farm/ws-gateway/modules/tracingfx"
 	"github.com/moonx-farm/ws-gateway/modules/transportfx"
 	"github.com/moonx-farm/ws-gateway/modules/wheelfx"
 )
@@ -74,10 +78,12 @@ func App(cfg config.Config, log *zap.Logger, reloads reload.Signals) fx.Option {
 			func() server.Listen { return server.ListenTCP },
 			func() bridge.Dial { return (&net.Dialer{}).DialContext },
 		),
-		wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, pollingfx.Module, hubfx.Module,
+		tracingfx.Module, wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, pollingfx.Module, hubfx.Module,
 		routerfx.Module, gatewayfx.Module, socketiofx.Module, clusterfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
-		monitorfx.Module, reloadfx.Module, clientfx.Module, serverfx.Module,
-		fx.Decorate((*monitor.Monitor).Verifier),
+		monitorfx.Module, reloadfx.Module, clientfx.Module, asyncapifx.Module, serverfx.Module,
+		fx.Decorate(func(m *monitor.Monitor, t *tracing.Tracer, v auth.Verifier) auth.Verifier {
+			return m.Verifier(auth.Traced(v, t))
+		}),
 		page(cfg),
 	)
 }
@@ -104,9 +110,9 @@ func store(cfg config.Config) fx.Option {
 	)
 }
 
-// page adds the console where development identities are served.
+// page adds the console where it is wanted.
 func page(cfg config.Config) fx.Option {
-	if cfg.Auth.Development() {
+	if cfg.Console.Serve(cfg.Auth.Development()) {
 		return consolefx.Module
 	}
 	return fx.Options()
@@ -115,8 +121,9 @@ func page(cfg config.Config) fx.Option {
 // settings hands every module its own settings.
 func settings(cfg config.Config) fx.Option {
 	return fx.Supply(
-		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Engine, cfg.SocketIO, cfg.Broker, backends(cfg), api(cfg), instances(cfg),
+		cfg.Log, cfg.Server, cfg.Gateway, cfg.Limit, cfg.Auth, cfg.Policy, cfg.Transport, cfg.Engine, cfg.SocketIO, cfg.Broker, backends(cfg), api(cfg), effective(cfg), instances(cfg),
 		policy.Level(cfg.Gateway.SecurityLevel),
+		cfg.Tracing, tracing.Process{Instance: cfg.Process.InstanceID, Version: cfg.Version},
 		server.Notes{Lines: cfg.Notes(), Warn: cfg.Production()},
 		metrics.Version(cfg.Version),
 		hub.Config{MaxRooms: cfg.Session.MaxRooms, MaxNamedRooms: cfg.Limit.MaxRooms, CatchUpBytes: cfg.Transport.SendQueueBytes / 2},
@@ -125,7 +132,7 @@ func settings(cfg config.Config) fx.Option {
 			Heartbeat: cfg.Transport.HeartbeatInterval, AuthDeadline: cfg.Gateway.AuthDeadline,
 			HistoryBytes: cfg.Transport.SendQueueBytes / 2, Life: cfg.Life,
 		},
-		console.Config{PublicPort: cfg.Server.Port, TLS: cfg.Server.TLS(), Version: cfg.Version},
+		console.Config{PublicPort: cfg.Server.Port, TLS: cfg.Server.TLS(), Development: cfg.Auth.Development(), Version: cfg.Version},
 	)
 }
 
@@ -133,6 +140,11 @@ func settings(cfg config.Config) fx.Option {
 func api(cfg config.Config) httpapi.Config {
 	cfg.API.MaxData = cfg.Transport.SendQueueBytes / 2
 	return cfg.API
+}
+
+// effective is what the server API tells of the settings.
+func effective(cfg config.Config) httpapi.Effective {
+	return httpapi.Effective{Instance: cfg.Process.InstanceID, Version: cfg.Version, Settings: cfg.Effective(), Notes: cfg.Notes()}
 }
 
 // instances is what this instance tells the others of itself.

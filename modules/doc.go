@@ -10,6 +10,18 @@
 //	reloads  reload.Source                 what is read again when its files change
 //	runners  func(context.Context)         what runs from start to stop
 //
+// The gateway's services, by name, and the packages that are them:
+//
+//	ConnectionManager   hub        who is connected
+//	MessageRouter       router     requests to handlers, messages to clients
+//	AuthService         auth       credentials to identities
+//	LoadBalancer        cluster    instances and how connections are spread
+//	PrometheusMetrics   metrics    what happens, for Prometheus
+//	HealthService       health     liveness and readiness
+//	RedisManager        redisconn  connections to Redis
+//	ErrorHandler        fault      what errors mean, circuit breakers
+//	PerformanceMonitor  monitor    how long operations take
+//
 // Every stop hook has a budget of its own, and config.Config.StopTime is more
 // than all of them together, since fx skips the hooks that are left once its
 // context has ended.

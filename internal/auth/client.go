@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/moonx-farm/ws-gateway/internal/fault"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // BreakerOpenFor is how long a breaker of an auth service's path stays open. It
@@ -57,11 +58,12 @@ type client struct {
 	http    *http.Client
 	timeout time.Duration
 	limit   int // of an answer in bytes
+	tracer  *tracing.Tracer
 }
 
 func newClient(cfg HTTPConfig) *client {
 	return &client{
-		timeout: cfg.Timeout, limit: cfg.MaxResponseBytes,
+		timeout: cfg.Timeout, limit: cfg.MaxResponseBytes, tracer: cfg.Tracer,
 		http: &http.Client{
 			// A redirect would carry the token to somebody else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -100,11 +102,15 @@ func (c *client) ask(ctx context.Context, q question) ([]byte, error) {
 	if err != nil {
 		return nil, outageError{why: "the request cannot be made"}
 	}
+	call := c.tracer.Call(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.lost(ctx, err)
+		err = c.lost(ctx, err)
+		call.EndCall(0, err)
+		return nil, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer call.EndCall(resp.StatusCode, nil)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.limit)+1))
 	switch {
 	case resp.StatusCode/100 != 2:

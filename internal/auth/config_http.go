@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // HTTPConfig holds the settings of an auth service, and of calls over HTTP.
@@ -44,6 +46,8 @@ type HTTPConfig struct {
 
 	// Dial connects to the service, not a setting; nil: over the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Tracer makes spans of calls, not a setting; nil: none.
+	Tracer *tracing.Tracer
 }
 
 // dial is Dial or what stands for it.

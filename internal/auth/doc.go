@@ -1,4 +1,4 @@
-// Package auth turns a credential into an identity (the plan's AuthService).
+// Package auth turns a credential into an identity (the gateway's AuthService).
 //
 // There are three Verifiers: Service asks an auth service over HTTP, JWT checks
 // signatures itself, Development believes everybody. Rooms asks the auth

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -62,7 +63,9 @@ func (r *Rooms) Authorize(ctx context.Context, id *Identity, room, action string
 		r.service.stats.cached.Add(1)
 		return g, nil
 	}
-	g, err := r.asking.do(ctx, key, func(ctx context.Context) (Grant, error) { return r.ask(ctx, key, q, peer) })
+	g, err := r.asking.do(ctx, key, func(call context.Context) (Grant, error) {
+		return r.ask(tracing.Carry(call, ctx), key, q, peer)
+	})
 	if err != nil {
 		r.service.stats.unavailable.Add(1)
 		return Grant{}, errRoomUnavailable

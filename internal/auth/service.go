@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -105,8 +106,8 @@ func (s *Service) Verify(ctx context.Context, token string, peer netip.Addr) (Id
 	if !errors.Is(err, errUnknown) {
 		s.stats.cached.Add(1)
 	} else {
-		id, err = s.verifying.do(ctx, key, func(ctx context.Context) (Identity, error) {
-			return s.check(ctx, key, token, peer)
+		id, err = s.verifying.do(ctx, key, func(call context.Context) (Identity, error) {
+			return s.check(tracing.Carry(call, ctx), key, token, peer)
 		})
 	}
 	return id, s.count(err)

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // Dial opens connections to backends, as net.Dialer does.
@@ -31,6 +33,7 @@ type Client struct {
 	transport *http.Transport
 	secrets   []string
 	agent     string
+	tracer    *tracing.Tracer // nil: makes no spans
 }
 
 // NewClient makes a client. It follows no redirects, keeps no cookies and uses
@@ -50,6 +53,10 @@ func NewClient(cfg Config, dial Dial) *Client {
 		},
 	}
 }
+
+// UseTracer says what makes spans of requests, and gives backends their trace
+// context. Call it before the first request.
+func (c *Client) UseTracer(t *tracing.Tracer) { c.tracer = t }
 
 // Close closes the connections that nobody uses.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
@@ -84,7 +91,7 @@ type response struct {
 //
 // There must be no Idempotency-Key header: net/http would repeat the request
 // by itself when a kept connection breaks.
-func (c *Client) post(ctx context.Context, url string, body []byte, limit int) (response, error) {
+func (c *Client) post(ctx context.Context, url string, body []byte, limit int) (out response, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return response{}, fmt.Errorf("make request: %w", err)
@@ -95,12 +102,14 @@ func (c *Client) post(ctx context.Context, url string, body []byte, limit int) (
 	if len(c.secrets) > 0 {
 		req.Header.Set(SignatureHeader, signature(c.secrets, time.Now(), body))
 	}
+	call := c.tracer.Call(req)
+	defer func() { call.EndCall(out.status, err) }()
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return response{}, lost(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	out := response{status: resp.StatusCode}
+	out.status = resp.StatusCode
 	b, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	switch {
 	case err != nil:

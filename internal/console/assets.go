@@ -1,60 +1,49 @@
 package console
 
 import (
-	_ "embed" // the page's files
+	"embed"
+	"io/fs"
+	"path"
+	"strings"
 )
 
-// The page's files, embedded as strings so that nothing can change them.
-var (
-	//go:embed assets/index.html
-	indexHTML string
-	//go:embed assets/theme.css
-	themeCSS string
-	//go:embed assets/style.css
-	styleCSS string
-	//go:embed assets/frames.css
-	framesCSS string
-	//go:embed assets/icon.svg
-	iconSVG string
-	//go:embed assets/app.js
-	appJS string
-	//go:embed assets/book.js
-	bookJS string
-	//go:embed assets/client.js
-	clientJS string
-	//go:embed assets/frames.js
-	framesJS string
-	//go:embed assets/rooms.js
-	roomsJS string
-	//go:embed assets/json.js
-	jsonJS string
-	//go:embed assets/words.js
-	wordsJS string
-)
+// assets are the page's files: what stands in the folder is served.
+//
+//go:embed assets
+var assets embed.FS
 
 // The media types of the files.
 const (
 	typeHTML = "text/html; charset=utf-8"
-	typeCSS  = "text/css; charset=utf-8"
-	typeJS   = "text/javascript; charset=utf-8"
-	typeSVG  = "image/svg+xml"
 	typeJSON = "application/json"
 )
 
-// files are the embedded files by path.
+// mediaTypes by the end of a file's name. What has another end is not served.
+var mediaTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+}
+
+// files are the embedded files by path: the page at "/", all others under
+// "/console/".
 func files() map[string]*file {
-	return map[string]*file{
-		"/":                   newFile(typeHTML, indexHTML),
-		"/console/theme.css":  newFile(typeCSS, themeCSS),
-		"/console/style.css":  newFile(typeCSS, styleCSS),
-		"/console/frames.css": newFile(typeCSS, framesCSS),
-		"/console/icon.svg":   newFile(typeSVG, iconSVG),
-		"/console/app.js":     newFile(typeJS, appJS),
-		"/console/book.js":    newFile(typeJS, bookJS),
-		"/console/client.js":  newFile(typeJS, clientJS),
-		"/console/frames.js":  newFile(typeJS, framesJS),
-		"/console/rooms.js":   newFile(typeJS, roomsJS),
-		"/console/json.js":    newFile(typeJS, jsonJS),
-		"/console/words.js":   newFile(typeJS, wordsJS),
-	}
+	all := map[string]*file{}
+	// Reading what is embedded cannot fail.
+	_ = fs.WalkDir(assets, "assets", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(assets, name)
+		if err != nil {
+			return err
+		}
+		if name == "assets/index.html" {
+			all["/"] = newFile(typeHTML, string(body))
+		} else if mediaType, ok := mediaTypes[path.Ext(name)]; ok {
+			all["/console/"+strings.TrimPrefix(name, "assets/")] = newFile(mediaType, string(body))
+		}
+		return nil
+	})
+	return all
 }

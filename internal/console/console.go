@@ -21,6 +21,8 @@ type Config struct {
 	TLS bool `json:"tls"`
 	// Path is the WebSocket's path; empty: DefaultPath.
 	Path string `json:"path"`
+	// Development says that any user id is a credential; else one is a secret.
+	Development bool `json:"development"`
 	// Version is the gateway's, shown in a corner; may be empty.
 	Version string `json:"version"`
 }

@@ -3,8 +3,11 @@ package console_test
 import (
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,20 +37,28 @@ func body(t *testing.T, res *http.Response) string {
 	return string(b)
 }
 
-var paths = map[string]string{
-	"/":                   "text/html; charset=utf-8",
-	"/console.json":       "application/json",
-	"/console/theme.css":  "text/css; charset=utf-8",
-	"/console/style.css":  "text/css; charset=utf-8",
-	"/console/frames.css": "text/css; charset=utf-8",
-	"/console/icon.svg":   "image/svg+xml",
-	"/console/app.js":     "text/javascript; charset=utf-8",
-	"/console/book.js":    "text/javascript; charset=utf-8",
-	"/console/client.js":  "text/javascript; charset=utf-8",
-	"/console/frames.js":  "text/javascript; charset=utf-8",
-	"/console/rooms.js":   "text/javascript; charset=utf-8",
-	"/console/json.js":    "text/javascript; charset=utf-8",
-	"/console/words.js":   "text/javascript; charset=utf-8",
+// paths are the files by path, with their types: those of the folder, whatever
+// they are.
+var paths = func() map[string]string {
+	all := map[string]string{"/": "text/html; charset=utf-8", "/console.json": "application/json"}
+	types := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+	_ = filepath.WalkDir("assets", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && filepath.Base(path) != "index.html" {
+			all["/console/"+strings.TrimPrefix(filepath.ToSlash(path), "assets/")] = types[filepath.Ext(path)]
+		}
+		return err
+	})
+	return all
+}()
+
+func TestTheFilesOfEveryViewAreServed(t *testing.T) {
+	for _, view := range []string{"try", "live", "lookup", "settings"} {
+		for _, end := range []string{".js", ".css"} {
+			if path := "/console/views/" + view + end; paths[path] == "" {
+				t.Errorf("there is no %s", path)
+			}
+		}
+	}
 }
 
 func TestEveryFileIsServedWithItsTypeAndTheSameSafeHeaders(t *testing.T) {
@@ -195,22 +206,24 @@ func TestTheSettingsAreJSON(t *testing.T) {
 
 // TestThePageLoadsOnlyWhatIsServed follows what the page and its modules name.
 func TestThePageLoadsOnlyWhatIsServed(t *testing.T) {
-	references := regexp.MustCompile(`(?:src|href)="([^"]+)"|from '\./([^']+)'|fetch\('([^']+)'`)
-	seen := 0
-	for path := range paths {
-		for _, m := range references.FindAllStringSubmatch(body(t, get(t, console.Config{}, http.MethodGet, path, "localhost")), -1) {
+	references := regexp.MustCompile(`(?:src|href)="(/[^"]+)"|(?:from|import\() ?'(\.{1,2}/[^']+)'|fetch\('([^']+)'`)
+	seen := map[string]bool{}
+	for from := range paths {
+		for _, m := range references.FindAllStringSubmatch(body(t, get(t, console.Config{}, http.MethodGet, from, "localhost")), -1) {
 			target := m[1] + m[3]
 			if m[2] != "" {
-				target = "/console/" + m[2]
+				target = path.Join(path.Dir(from), m[2])
 			}
-			seen++
+			seen[target] = true
 			if _, ok := paths[target]; !ok {
-				t.Errorf("%s names %q, which is not served", path, target)
+				t.Errorf("%s names %q, which is not served", from, target)
 			}
 		}
 	}
-	if seen < 9 {
-		t.Errorf("only %d references found: the test does not see them", seen)
+	for target := range paths {
+		if target != "/" && !seen[target] {
+			t.Errorf("%s is served and nothing loads it", target)
+		}
 	}
 }
 
@@ -232,6 +245,27 @@ func TestThePageHasNothingThatThePolicyOrDataCouldTurnIntoScript(t *testing.T) {
 				t.Errorf("%s uses %s", path, word)
 			}
 		}
+	}
+}
+
+func TestThePageIsServedInDevelopmentUnlessTheOperatorSaysOtherwise(t *testing.T) {
+	for _, c := range []struct {
+		enabled          string
+		development, out bool
+	}{
+		{"", true, true}, {"", false, false}, {"true", false, true}, {"true", true, true}, {"false", true, false}, {"false", false, false},
+	} {
+		s := console.Settings{Enabled: c.enabled}
+		if err := s.Validate(); err != nil {
+			t.Errorf("%q: %v", c.enabled, err)
+		}
+		if got := s.Serve(c.development); got != c.out {
+			t.Errorf("%q in development %v: served %v", c.enabled, c.development, got)
+		}
+	}
+	const want = `CONSOLE_ENABLED "yes": want true, false or nothing, which is true in development alone`
+	if err := (console.Settings{Enabled: "yes"}).Validate(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

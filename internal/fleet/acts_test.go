@@ -71,7 +71,8 @@ func TestAConnectionIsReachedWhereverItIs(t *testing.T) {
 		got, err := one.Connection(t.Context(), c.id())
 		want := fleet.Connection{
 			Connection: c.id(), User: c.s.Identity().UserID, Address: "192.0.2.7", ExpiresAt: c.s.Identity().ExpiresAt.UnixMilli(), Rooms: 2,
-			Instance: map[*client]string{here: "one", there: "three"}[c],
+			Instance: map[*client]string{here: "one", there: "three"}[c], Protocol: "gateway.v1", Transport: "pipe",
+			ConnectedAt: c.s.Opened().UnixMilli(), QueueBytes: got.QueueBytes, // what the test has not taken
 		}
 		if err != nil || got != want {
 			t.Errorf("%+v, %v, want %+v", got, err, want)

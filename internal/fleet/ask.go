@@ -22,6 +22,7 @@ const (
 	kindConnection  = "fleet.connection"
 	kindConnections = "fleet.connections"
 	kindMembers     = "fleet.members"
+	kindSeats       = "fleet.seats"
 	kindRebalance   = "fleet.rebalance"
 	kindDrain       = "fleet.drain"
 	kindAsk         = "fleet.ask"

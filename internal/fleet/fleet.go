@@ -57,6 +57,7 @@ func New(parts Parts) *Fleet {
 		serve(f, kindConnection, f.connection)
 		serve(f, kindConnections, f.connections)
 		serve(f, kindMembers, f.members)
+		serve(f, kindSeats, f.seats)
 		serve(f, kindRebalance, f.rebalance)
 		serve(f, kindDrain, f.drain)
 		serve(f, kindAsk, f.asked)

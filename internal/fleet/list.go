@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/moonx-farm/ws-gateway/internal/codec"
 	"github.com/moonx-farm/ws-gateway/internal/session"
 )
 
@@ -16,7 +17,14 @@ type Connection struct {
 	Address    string `json:"address"`
 	ExpiresAt  int64  `json:"expiresAt,omitempty"` // of its credential, in Unix milliseconds; 0: never
 	Rooms      int    `json:"rooms"`
-	Instance   string `json:"instance"` // where it is
+	Instance   string `json:"instance"`           // where it is
+	Protocol   string `json:"protocol,omitempty"` // gateway.v1 or socket.io
+	Transport  string `json:"transport,omitempty"`
+	// ConnectedAt and LastSeenAt, when the client sent anything last, are in
+	// Unix milliseconds; 0: not known, as with instances of older versions.
+	ConnectedAt int64 `json:"connectedAt,omitempty"`
+	LastSeenAt  int64 `json:"lastSeenAt,omitempty"`
+	QueueBytes  int   `json:"queueBytes"` // that wait for the client to take them
 }
 
 // Page is the part of a listing that is asked for.
@@ -71,7 +79,14 @@ func (f *Fleet) connection(_ context.Context, q lookup) found {
 
 // describe is what is told of a session of this instance.
 func (f *Fleet) describe(s *session.Session) Connection {
-	c := Connection{Connection: s.ID(), Address: s.Peer().String(), Rooms: s.Seats(), Instance: f.parts.Instance}
+	state := s.State()
+	c := Connection{
+		Connection: s.ID(), Address: s.Peer().String(), Rooms: s.Seats(), Instance: f.parts.Instance,
+		Protocol: codec.NameOf(s.Codec()), Transport: state.Name, QueueBytes: state.QueueBytes, ConnectedAt: s.Opened().UnixMilli(),
+	}
+	if !state.Heard.IsZero() {
+		c.LastSeenAt = state.Heard.UnixMilli()
+	}
 	if id := s.Identity(); id != nil {
 		c.User, c.Guest = id.UserID, id.Guest
 		if !id.ExpiresAt.IsZero() {

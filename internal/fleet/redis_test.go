@@ -168,6 +168,12 @@ func TestInstancesOnARedisActAsOne(t *testing.T) {
 	if c, err := one.Connection(t.Context(), bob.id()); err != nil || c.Instance != "three" || c.User != "bob" || c.Rooms != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
+	if s, err := one.Seats(t.Context(), bob.id(), fleet.Page{Limit: 10}); err != nil || s.Count != 2 || s.Rooms[0].Room != "lobby" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if room, err := one.Room(t.Context(), "lobby"); err != nil || room.Connections != 1 || room.Top.Offset != 0 || room.Missing != nil {
+		t.Errorf("%+v, %v", room, err)
+	}
 	if _, err := one.Connection(t.Context(), "nobody"); !errors.Is(err, router.ErrNoConnection) {
 		t.Error(err)
 	}

@@ -22,7 +22,9 @@ var (
 // Admit implements socketio.Admission. While the gateway drains nobody is told
 // that a namespace is refused, after which the library would not come back.
 func (s *SocketIO) Admit(ctx context.Context, c socketio.Connect) (socketio.Admitted, error) {
+	ctx, span := s.gateway.parts.Tracer.ConnectPacket(ctx, c.SID)
 	hello, err := s.hello(ctx, c)
+	span.End(err)
 	switch {
 	case err != nil && s.gateway.draining.Load():
 		return socketio.Admitted{}, socketio.LeaveError{Close: closeDrain}

@@ -17,6 +17,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
@@ -60,6 +61,7 @@ type Parts struct {
 	// MemoryBudget is the memory in use, in bytes, above which nobody is let
 	// in; 0: none.
 	MemoryBudget int64
+	Tracer       *tracing.Tracer // nil: makes no spans
 	Log          *zap.Logger
 }
 
@@ -121,21 +123,23 @@ func (g *Gateway) Capacity() int { return g.capacity }
 
 // ServeHTTP carries out one upgrade to a WebSocket.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, span := g.parts.Tracer.Connect(r, "/ws")
+	defer span.End(nil)
 	waiting := g.handshakes.Add(1)
 	defer g.handshakes.Add(-1)
 	from := g.proxies.client(r)
 	if reason, ok := g.admit(r, from, waiting); !ok {
-		g.refuse(w, reason)
+		g.refuse(w, r, reason)
 		return
 	}
 	protocol, ok := selectProtocol(r)
 	if !ok {
-		g.refuse(w, refusedProtocol)
+		g.refuse(w, r, refusedProtocol)
 		return
 	}
 	account, ok := g.parts.Limits.Open(from.addr)
 	if !ok {
-		g.refuse(w, refusedAddress)
+		g.refuse(w, r, refusedAddress)
 		return
 	}
 	if !g.upgrade(w, r, protocol, from.addr, account) {
@@ -148,7 +152,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, protocol string, from netip.Addr, account *limit.Account) (opened bool) {
 	hello := g.greet(r, from)
 	if hello.Fault != nil && g.draining.Load() {
-		g.refuse(w, refusedDraining) // it may be the drain's own doing
+		g.refuse(w, r, refusedDraining) // it may be the drain's own doing
 		return false
 	}
 	hello.Account = account
@@ -157,7 +161,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, protocol strin
 		defer g.nameless.Add(-1)
 		// The router second, as with the hub.
 		if nameless+g.unauthenticated() > int64(g.cfg.MaxUnauthenticated) {
-			g.refuse(w, refusedPending)
+			g.refuse(w, r, refusedPending)
 			return false
 		}
 	}
@@ -165,10 +169,13 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, protocol strin
 		W: w, R: r, Subprotocol: protocol,
 		Open: func(c transport.Conn) transport.Handler {
 			opened = true
-			return g.parts.Router.Open(c, hello)
+			h := g.parts.Router.Open(c, hello)
+			traceOpened(r, h, hello.Fault)
+			return h
 		},
 	})
 	if err != nil { // the client was told why; the reason may quote its headers
+		tracing.Current(r.Context()).Fail(err)
 		g.parts.Log.Debug("upgrade failed", zap.Stringer("peer", from))
 	}
 	return opened

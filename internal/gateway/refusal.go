@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // refusal is why a request is not upgraded.
@@ -52,15 +54,16 @@ var refusalTable = [refusals]refusalRow{
 func (r refusal) row() refusalRow { return refusalTable[r] }
 
 // refuse answers a request that is not upgraded.
-func (g *Gateway) refuse(w http.ResponseWriter, reason refusal) {
-	row := g.refusing(w, reason)
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, reason refusal) {
+	row := g.refusing(w, r, reason)
 	http.Error(w, row.text, row.status)
 }
 
 // refusing counts a refusal and sets the headers of its answer.
-func (g *Gateway) refusing(w http.ResponseWriter, reason refusal) refusalRow {
+func (g *Gateway) refusing(w http.ResponseWriter, r *http.Request, reason refusal) refusalRow {
 	g.refused[reason].Add(1)
 	row := reason.row()
+	tracing.Current(r.Context()).Refuse(row.name, row.status)
 	w.Header().Set("Connection", "close") // what follows on it could be anything
 	switch row.status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:

@@ -50,7 +50,7 @@ func (s *SocketIO) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from := s.gateway.proxies.client(r)
 	if reason, ok := s.gateway.mayAsk(r, from); !ok {
 		w.Header().Add("Vary", "Origin")
-		s.refuse(w, reason)
+		s.refuse(w, r, reason)
 		return
 	}
 	s.gateway.shareWith(w, r)
@@ -67,16 +67,18 @@ func (s *SocketIO) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // handshake lets in who begins a session, if there is room.
 func (s *SocketIO) handshake(w http.ResponseWriter, r *http.Request, from client) {
 	g := s.gateway
+	r, span := g.parts.Tracer.Connect(r, r.URL.Path)
+	defer span.End(nil)
 	waiting := g.handshakes.Add(1)
 	defer g.handshakes.Add(-1)
 	if reason, ok := g.hasRoom(waiting); !ok {
-		s.refuse(w, reason)
+		s.refuse(w, r, reason)
 		return
 	}
 	nameless := g.nameless.Add(1)
 	defer g.nameless.Add(-1)
 	if nameless+g.unauthenticated() > int64(g.cfg.MaxUnauthenticated) {
-		s.refuse(w, refusedPending)
+		s.refuse(w, r, refusedPending)
 		return
 	}
 	s.accept(w, r, from)
@@ -87,7 +89,7 @@ func (s *SocketIO) accept(w http.ResponseWriter, r *http.Request, from client) {
 	g := s.gateway
 	account, ok := g.parts.Limits.Open(from.addr)
 	if !ok {
-		s.refuse(w, refusedAddress)
+		s.refuse(w, r, refusedAddress)
 		return
 	}
 	opened := false
@@ -113,8 +115,8 @@ func claim(r *http.Request, queryToken bool) *socketio.Claim {
 }
 
 // refuse refuses a client in the words of the protocol.
-func (s *SocketIO) refuse(w http.ResponseWriter, reason refusal) {
-	row := s.gateway.refusing(w, reason)
+func (s *SocketIO) refuse(w http.ResponseWriter, r *http.Request, reason refusal) {
+	row := s.gateway.refusing(w, r, reason)
 	w.Header().Set("Content-Type", engineio.ErrorContentType)
 	w.WriteHeader(row.status)
 	_, _ = w.Write(engineio.Forbidden.Body(row.text)) // the client may have gone

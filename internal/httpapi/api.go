@@ -15,6 +15,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/fault"
 	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -70,12 +71,15 @@ type Parts struct {
 	Removal    Removal
 	Directory  Directory
 	Instances  Instances
+	Lookup     Lookup
+	Running    Running
+	Tracer     *tracing.Tracer // nil: makes no spans
 	Log        *zap.Logger
 }
 
-// Of has all parts played by one fleet.
+// Of has all parts played by one fleet, but for Running.
 func Of(f *fleet.Fleet, log *zap.Logger) Parts {
-	return Parts{Publisher: f, Asker: f, Membership: f, Removal: f, Directory: f, Instances: f, Log: log}
+	return Parts{Publisher: f, Asker: f, Membership: f, Removal: f, Directory: f, Instances: f, Lookup: f, Log: log}
 }
 
 // API answers requests under Prefix. Make it with New. Safe for concurrent use.
@@ -146,13 +150,15 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m methods) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 	defer cancel()
+	ctx, span := a.parts.Tracer.Request(ctx, r, r.Pattern)
 	in := &request{r.WithContext(ctx), w, a.cfg.MaxBody}
 	out, err := handle(in)
 	if err != nil {
-		a.refuse(w, err)
+		span.EndRequest(a.refuse(w, err))
 		return
 	}
 	answer(w, out)
+	span.EndRequest(http.StatusOK)
 }
 
 // document is JSON that is written as it is.

@@ -25,6 +25,11 @@
 // when it is nothing: the question was put. It is a problem when nobody could be
 // asked.
 //
+// # Settings
+//
+// GET /settings is the one answer that is of the instance that was asked, not of
+// the fleet. Who makes the settings has masked their secrets.
+//
 // # Goroutines
 //
 // None of its own. A request waits at most requestTime, or until its client

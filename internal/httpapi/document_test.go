@@ -58,7 +58,7 @@ func TestTheCodesOfTheDocumentAreThoseOfTheCode(t *testing.T) {
 	for _, c := range child(t, doc, doc, "components", "schemas", "Problem", "properties", "code")["enum"].([]any) {
 		words = append(words, c.(string))
 	}
-	want := []string{"unknown_host"} // the port's, in front of the API
+	want := []string{"unknown_host", "cross_origin"} // the port's, in front of the API
 	for _, c := range httpapi.Codes() {
 		want = append(want, string(c))
 	}
@@ -133,6 +133,8 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 	eve := r.join("eve", "lobby", "many:1")
 	get(r, 200, "/connections/"+eve.s.ID())
 	get(r, 404, "/connections/nobody")
+	get(r, 200, "/connections/"+eve.s.ID()+"/rooms")
+	get(r, 404, "/connections/nobody/rooms")
 	get(r, 403, "/rooms/nowhere/history")
 	get(r, 410, "/rooms/lobby/history?since="+wire.Position{Epoch: 1, Offset: 1, Nonce: 1}.String())
 	post(r, 403, "/publish", `{"room":"nowhere","event":"e"}`)
@@ -162,6 +164,8 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 	post(away, 503, "/revoke", `{"user":"ann"}`)
 	post(away, 503, "/drain", `{"instance":"gateway-2"}`)
 	get(away, 503, "/connections/elsewhere")
+	get(away, 503, "/connections/elsewhere/rooms")
+	get(away, 503, "/rooms/lobby")
 	post(away, 503, "/subscribe", `{"user":"ann","room":"lobby"}`)
 	get(away, 503, "/rooms/lobby/history")
 
@@ -177,6 +181,8 @@ func TestEveryAnswerOfTheDocumentIsGiven(t *testing.T) {
 	if n := failing.logged.FilterMessage("request failed: internal").Len(); n != 5 {
 		t.Errorf("%d faults are logged, want 5", n)
 	}
+
+	get(broken(t, errors.New(inside)), 500, "/rooms/lobby")
 
 	if err := r.router.Hold(t.Context()); err != nil {
 		t.Fatal(err)

@@ -72,7 +72,12 @@ func (a *API) told(err error) (known *wire.Error, reason string) {
 	return known, known.Reason
 }
 
-func (a *API) refuse(w http.ResponseWriter, err error) { a.problemOf(err).Write(w) }
+// refuse answers with an error, and returns the status of the answer.
+func (a *API) refuse(w http.ResponseWriter, err error) int {
+	p := a.problemOf(err)
+	p.Write(w)
+	return p.Status
+}
 
 // own are the statuses of codes that the wire protocol does not have.
 var own = map[wire.Code]int{

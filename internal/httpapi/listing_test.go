@@ -243,11 +243,11 @@ func TestTheInstanceSaysHowLoadedItIs(t *testing.T) {
 func TestWhoHasNotAnsweredIsNamed(t *testing.T) {
 	r := start(t, setup{keys: []string{key}, parts: func(p *httpapi.Parts) {
 		half := partly{*p}
-		p.Membership, p.Directory, p.Instances = half, half, half
+		p.Membership, p.Directory, p.Instances, p.Lookup = half, half, half, half
 	}})
 	r.join("ann", "lobby")
 	for path, body := range map[string]string{
-		"/users/ann/connections": "", "/rooms": "", "/rooms/lobby/members": "", "/counts": "", "/load-balancer": "",
+		"/users/ann/connections": "", "/rooms": "", "/rooms/lobby": "", "/rooms/lobby/members": "", "/counts": "", "/load-balancer": "",
 		"/subscribe": `{"user":"ann","room":"live"}`, "/unsubscribe": `{"user":"ann","room":"live"}`,
 	} {
 		got := r.get

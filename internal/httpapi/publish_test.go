@@ -269,7 +269,7 @@ func TestABatchHasAnOutcomeForEachPublication(t *testing.T) {
 
 func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 	r := begin(t)
-	for _, path := range []string{"/", "/nothing", "/publish/", "/users", "/users/ann", "/rooms/lobby", "/rooms/a/b/members", "/openapi.yaml"} {
+	for _, path := range []string{"/", "/nothing", "/publish/", "/users", "/users/ann", "/rooms/lobby/nothing", "/rooms/a/b", "/rooms/a/b/members", "/openapi.yaml"} {
 		refused(t, r.get(path+"?"+url.Values{"x": {"y"}}.Encode()), 404, "not_found")
 	}
 	if got := r.do(ask{method: "HEAD", path: httpapi.Prefix + "/counts"}); got.status != 200 || len(got.body) != 0 {

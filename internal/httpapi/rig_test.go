@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -22,9 +23,11 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/cluster"
 	"github.com/moonx-farm/ws-gateway/internal/codec/jsonv1"
 	"github.com/moonx-farm/ws-gateway/internal/fleet"
+	"github.com/moonx-farm/ws-gateway/internal/health"
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
+	"github.com/moonx-farm/ws-gateway/internal/reload"
 	"github.com/moonx-farm/ws-gateway/internal/router"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/internal/session"
@@ -48,6 +51,8 @@ rooms:
   - {match: "lobby", join: anyone, publish: member, history: {size: 10}}
   - {match: "many:*", join: anyone, publish: member}
   - {match: "live", join: backend, publish: backend, presence: true}
+  - {match: "prices", join: backend, publish: backend, history: {size: 5, age: 1m}, slow: conflate, durability: replicated}
+  - {match: "ticks", join: ask, publish: nobody, presence: true, slow: drop_oldest}
   - {match: "asleep", join: nobody, publish: nobody, history: {size: 10}}
   - {match: "user:*", publish: backend, history: {size: 10}}
 `
@@ -119,6 +124,17 @@ func start(t *testing.T, s setup) *rig {
 	})
 	all := fleet.New(fleet.Parts{Instance: instance, Router: r, Hub: h, View: view, Drainer: gate, Rebalancer: gate, Log: log})
 	parts := httpapi.Of(all, log)
+	parts.Running = httpapi.Running{
+		Effective: httpapi.Effective{Instance: instance, Version: "v0", Settings: []httpapi.Setting{
+			{Name: "PORT", Value: "3007", Default: "3007"}, {Name: "ADMIN_API_KEYS", Value: "(secret)", Changed: true, Secret: true},
+			{Name: "SEND_QUEUE_BYTES", Value: "1", Default: "2", Changed: true, Mode: "PERFORMANCE_MODE"},
+		}, Notes: []string{"for development"}},
+		Policy: live, Reloads: reload.New([]reload.Source{{Name: "policy", Files: []string{"policy.yaml"}}}, nil, log),
+		Health: health.New([]health.Check{
+			{Name: "drain", Ready: func(context.Context) error { return nil }},
+			{Name: "auth", Degrades: true, Ready: func(context.Context) error { return errors.New("10.0.0.7 refused") }},
+		}, log),
+	}
 	if s.parts != nil {
 		s.parts(&parts)
 	}
@@ -333,6 +349,10 @@ func (f faulty) RevokeToken(context.Context, string) (fleet.Reached, error) {
 func (f faulty) Connection(context.Context, string) (fleet.Connection, error) {
 	return fleet.Connection{}, f.err
 }
+func (f faulty) Room(context.Context, string) (fleet.Room, error) { return fleet.Room{}, f.err }
+func (f faulty) Seats(context.Context, string, fleet.Page) (fleet.Seats, error) {
+	return fleet.Seats{}, f.err
+}
 func (f faulty) Drain(context.Context, string) (int, error) { return 0, f.err }
 func (f faulty) Ask(context.Context, router.Target, fleet.Question) (fleet.Answers, error) {
 	return fleet.Answers{}, f.err
@@ -382,6 +402,16 @@ func (p partly) Unsubscribe(ctx context.Context, from router.Target, room string
 	return r, err
 }
 
+func (p partly) Room(ctx context.Context, room string) (fleet.Room, error) {
+	r, err := p.Lookup.Room(ctx, room)
+	r.Missing = missing
+	return r, err
+}
+
+func (p partly) Seats(ctx context.Context, id string, at fleet.Page) (fleet.Seats, error) {
+	return p.Lookup.Seats(ctx, id, at)
+}
+
 func (p partly) Connection(ctx context.Context, id string) (fleet.Connection, error) {
 	return p.Directory.Connection(ctx, id)
 }
@@ -426,7 +456,7 @@ func (p partly) Drain(ctx context.Context, name string) (int, error) {
 func broken(t *testing.T, err error) *rig {
 	return start(t, setup{keys: []string{key}, parts: func(p *httpapi.Parts) {
 		f := faulty{err}
-		p.Publisher, p.Membership, p.Removal, p.Asker = f, f, f, f
+		p.Publisher, p.Membership, p.Removal, p.Asker, p.Lookup = f, f, f, f, f
 		p.Directory, p.Instances = faultyDirectory{p.Directory, f}, faultyInstances{partly{*p}, f}
 	}})
 }

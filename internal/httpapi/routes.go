@@ -21,13 +21,16 @@ func (a *API) routes() []route {
 		{http.MethodPost, "/revoke", a.revoke},
 		{http.MethodGet, "/users/{user}/connections", a.userConnections},
 		{http.MethodGet, "/connections/{connection}", a.connection},
+		{http.MethodGet, "/connections/{connection}/rooms", a.connectionRooms},
 		{http.MethodGet, "/rooms", a.rooms},
+		{http.MethodGet, "/rooms/{room}", a.room},
 		{http.MethodGet, "/rooms/{room}/members", a.members},
 		{http.MethodGet, "/rooms/{room}/history", a.history},
 		{http.MethodGet, "/counts", a.counts},
 		{http.MethodGet, "/instances", a.instances},
 		{http.MethodGet, "/load-balancer", a.loadBalancer},
 		{http.MethodPost, "/drain", a.drain},
+		{http.MethodGet, "/settings", a.settings},
 		{http.MethodGet, "/openapi.json", a.openAPI},
 	}
 }

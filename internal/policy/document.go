@@ -91,7 +91,12 @@ func Parse(data []byte) (*Policy, error) {
 	if err := decode(dec, new(Document)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("policy: more than one YAML document")
 	}
-	return Compile(doc)
+	p, err := Compile(doc)
+	if err != nil {
+		return nil, err
+	}
+	p.Text = string(data)
+	return p, nil
 }
 
 // decode reads the next document. The library panics on some malformed ones

@@ -63,7 +63,11 @@ func Load(file, level string) (*Policy, string, error) {
 		return nil, source, err
 	}
 	p, err := Parse(data)
-	return p, source, err
+	if err != nil {
+		return nil, source, err
+	}
+	p.Source = source
+	return p, source, nil
 }
 
 // readFile reads a regular file of at most MaxDocumentBytes.

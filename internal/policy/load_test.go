@@ -82,6 +82,9 @@ func TestAChangedFileIsReloadedAndABadOneIsNot(t *testing.T) {
 	if err := live.Reload(cfg); err != nil || live.Lookup("lobby") != nil || live.Lookup("shop:1") == nil {
 		t.Errorf("the changed file was not taken: %v", err)
 	}
+	if f := live.InForce(); f.Source != path || !strings.Contains(f.Text, "shop:*") || f.Since.IsZero() {
+		t.Errorf("in force is %+v", f)
+	}
 	for name, text := range map[string]string{
 		"faulty":               "version: 7\n",
 		"asking without asker": "version: 1\nrooms: [{match: '**', join: ask, publish: member}]\n",
@@ -90,5 +93,8 @@ func TestAChangedFileIsReloadedAndABadOneIsNot(t *testing.T) {
 		if err := live.Reload(cfg); err == nil || live.Lookup("shop:1") == nil || live.Lookup("lobby") != nil {
 			t.Errorf("%s: a bad file replaced the policy, or was not said to be bad: %v", name, err)
 		}
+	}
+	if f := live.InForce(); !strings.Contains(f.Text, "shop:*") {
+		t.Errorf("after bad files, in force is %+v", f)
 	}
 }

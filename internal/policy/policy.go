@@ -74,6 +74,9 @@ type Room struct {
 type Policy struct {
 	Rooms  *Rooms
 	Routes *Routes
+
+	Source string // where it is from, see Load; "" when it was not loaded
+	Text   string // the YAML it was compiled from; "" when it was not parsed
 }
 
 // Rules lists the compiled rules in the document's order, after the one for

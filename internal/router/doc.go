@@ -1,5 +1,6 @@
 // Package router takes the decoded requests of sessions to their handlers, and
-// sends to connections, rooms, users and everyone (the plan's MessageRouter).
+// sends to connections, rooms, users and everyone (the gateway's
+// MessageRouter).
 //
 // # A request's way
 //

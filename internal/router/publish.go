@@ -53,11 +53,11 @@ func (r *Router) submit(s *session.Session, id []byte, p broker.Publication) boo
 	p.Position.Nonce = newNonce()
 	under := &session.Publish{Nonce: p.Position.Nonce, Room: p.Room, ID: bytes.Clone(id)}
 	s.BeginPublish(under)
-	span := r.monitor.Begin(monitor.Publish)
+	span := r.measure(s, &p)
 	if r.local != nil {
 		pos, err := r.local.TryPublish(p)
 		if !errors.Is(err, broker.ErrWouldBlock) {
-			span.End()
+			span.end(err)
 			return r.published(s, under, pos, err)
 		}
 	}
@@ -66,15 +66,16 @@ func (r *Router) submit(s *session.Session, id []byte, p broker.Publication) boo
 
 // publishSoon is the part of a publish that may wait. It stands by itself: only
 // here a copy of p outlives the call.
-func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication, span monitor.Span) bool {
+func (r *Router) publishSoon(s *session.Session, under *session.Publish, p broker.Publication, span measured) bool {
 	begun := r.begin(s, func() {
 		pos, err := r.publishWithin(r.ctx, p)
-		span.End()
+		span.end(err)
 		r.published(s, under, pos, err)
 	})
 	if begun {
 		return false
 	}
+	span.trace.End(errShutdown)
 	return r.published(s, under, wire.Position{}, errShutdown)
 }
 
@@ -209,9 +210,9 @@ func (r *Router) send(ctx context.Context, room string, rule *policy.Room, o Out
 		IdempotencyKey: o.IdempotencyKey, ConflateKey: o.ConflateKey, Except: o.Except,
 	}}
 	p.Position.Nonce = newNonce()
-	span := r.monitor.Begin(monitor.Publish)
+	span := measured{r.monitor.Begin(monitor.Publish), r.tracer.Publish(ctx, patternOf(room, rule), "", len(o.Data))}
 	pos, err := r.publishWithin(ctx, p)
-	span.End()
+	span.end(err)
 	if err == nil {
 		r.stats.published.Add(1)
 	}

@@ -121,8 +121,10 @@ func (r *Router) call(s *session.Session, req *wire.Request, to *policy.Route, r
 func (r *Router) callSoon(s *session.Session, to *policy.Route, c Call) {
 	defer r.calls.leave()
 	span := r.monitor.Begin(monitor.Upstream)
-	answer, err := r.handOver(to, c)
+	ctx, trace := r.tracer.Route(r.ctx, to.Match, c.Connection)
+	answer, err := r.handOver(ctx, to, c)
 	span.End()
+	trace.End(err)
 	switch {
 	case err != nil:
 		r.fail(s, c.ID, err)
@@ -133,16 +135,16 @@ func (r *Router) callSoon(s *session.Session, to *policy.Route, c Call) {
 
 // handOver gives an event to the service or the stream of its route. The
 // answer of a stream names the entry.
-func (r *Router) handOver(to *policy.Route, c Call) ([]byte, error) {
+func (r *Router) handOver(ctx context.Context, to *policy.Route, c Call) ([]byte, error) {
 	switch {
 	case to.HTTP != nil && r.upstreams == nil:
 		return nil, errUpstream
 	case to.HTTP != nil:
-		return r.upstreams.Call(r.ctx, to.HTTP, c)
+		return r.upstreams.Call(ctx, to.HTTP, c)
 	case r.streams == nil:
 		return nil, errStream
 	}
-	entry, err := r.streams.Add(r.ctx, to.Stream, c)
+	entry, err := r.streams.Add(ctx, to.Stream, c)
 	if err != nil {
 		return nil, err
 	}

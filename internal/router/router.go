@@ -15,6 +15,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/session"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
@@ -77,6 +78,7 @@ type Router struct {
 	watcher    Watcher          // set before the first session; nil without one
 	authorizer auth.Authorizer  // set before the first session; nil without one
 	monitor    *monitor.Monitor // set before the first session; nil without one
+	tracer     *tracing.Tracer  // set before the first session; nil without one
 	revoked    *revocations
 	grants     *grants
 	probe      *probe
@@ -117,6 +119,10 @@ func New(cfg Config, h *hub.Hub, b broker.Broker, v auth.Verifier, rooms *policy
 // UseMonitor says what measures publishes and calls of upstreams. Call it
 // before the first session is opened.
 func (r *Router) UseMonitor(m *monitor.Monitor) { r.monitor = m }
+
+// UseTracer says what makes spans of publishes and calls of upstreams. Call it
+// before the first session is opened.
+func (r *Router) UseTracer(t *tracing.Tracer) { r.tracer = t }
 
 // Hold refuses all publishes from now on, as the gateway drains, and returns
 // once those under way have been answered by the broker, or with ctx's error.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/health"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // Module provides the auth.Verifier of the mode in force, the auth.Authorizer
@@ -32,8 +33,9 @@ type chosen struct {
 // services are the checks of what is asked.
 type services []health.Check
 
-func choose(lc fx.Lifecycle, cfg auth.Config, log *zap.Logger) chosen {
+func choose(lc fx.Lifecycle, cfg auth.Config, t *tracing.Tracer, log *zap.Logger) chosen {
 	var c chosen
+	cfg.HTTP.Tracer = t
 	kind := auth.ModeDevelopment
 	switch {
 	case cfg.UsesService():

@@ -15,6 +15,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/hub"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // stopTime bounds the wait for webhooks that are still to be sent.
@@ -30,8 +31,9 @@ var Module = fx.Module("bridge", fx.Provide(
 	fx.Annotate(checks, fx.ResultTags(`group:"checks,flatten"`)),
 ))
 
-func client(lc fx.Lifecycle, cfg bridge.Config, dial bridge.Dial) *bridge.Client {
+func client(lc fx.Lifecycle, cfg bridge.Config, dial bridge.Dial, t *tracing.Tracer) *bridge.Client {
 	c := bridge.NewClient(cfg, dial)
+	c.UseTracer(t)
 	lc.Append(fx.StopHook(c.Close))
 	return c
 }

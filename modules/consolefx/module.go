@@ -1,4 +1,4 @@
-// Package consolefx provides the page on the admin port.
+// Package consolefx provides the console on the admin port.
 package consolefx
 
 import (
@@ -8,14 +8,15 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/server"
 )
 
-// Module provides the routes of the page. They need no key: the page has
-// nothing but what the public port gives to everybody.
+// Module provides the routes of the console. They need no key: its files hold
+// nothing that not everybody may know, and what it shows comes from the server
+// API, which asks for one.
 var Module = fx.Module("console", fx.Provide(fx.Annotate(routes, fx.ResultTags(`group:"routes,flatten"`))))
 
 func routes(cfg console.Config) []server.Route {
 	page := console.New(cfg)
 	return []server.Route{
-		{Port: server.Admin, Pattern: "/{$}", Handler: page, Open: true, Says: "page"},
+		{Port: server.Admin, Pattern: "/{$}", Handler: page, Open: true, Says: "console"},
 		{Port: server.Admin, Pattern: "/console.json", Handler: page, Open: true},
 		{Port: server.Admin, Pattern: "/console/", Handler: page, Open: true},
 	}

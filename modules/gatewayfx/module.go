@@ -12,6 +12,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/limit"
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/server"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/transport"
 )
 
@@ -43,6 +44,7 @@ type parts struct {
 	Verifier auth.Verifier
 	Auth     auth.Config
 	Limits   *limit.Limiter
+	Tracer   *tracing.Tracer // nil: makes no spans
 	Log      *zap.Logger
 }
 
@@ -50,7 +52,7 @@ func admit(cfg gateway.Config, c gateway.Capacity, p parts) (*gateway.Gateway, e
 	return gateway.New(cfg, c.Connections, gateway.Parts{
 		Router: p.Router, Hub: p.Hub, Broker: p.Broker, Acceptor: p.Acceptor, Verifier: p.Verifier,
 		LoopbackOnly: p.Auth.LoopbackOnly(), Limits: p.Limits,
-		MemoryBudget: gateway.MemoryBudget(cfg.MemoryBudget, gateway.MemoryLimit()), Log: p.Log,
+		MemoryBudget: gateway.MemoryBudget(cfg.MemoryBudget, gateway.MemoryLimit()), Tracer: p.Tracer, Log: p.Log,
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/monitor"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wheel"
 )
 
@@ -30,6 +31,7 @@ type others struct {
 	Watcher    router.Watcher
 	Authorizer auth.Authorizer // nil where nobody can be asked
 	Monitor    *monitor.Monitor
+	Tracer     *tracing.Tracer // nil: makes no spans
 }
 
 func route(lc fx.Lifecycle, cfg router.Config, h *hub.Hub, b broker.Broker, v auth.Verifier,
@@ -39,6 +41,7 @@ func route(lc fx.Lifecycle, cfg router.Config, h *hub.Hub, b broker.Broker, v au
 	r.UseUpstreams(others.Upstreams)
 	r.UseWatcher(others.Watcher)
 	r.UseMonitor(others.Monitor)
+	r.UseTracer(others.Tracer)
 	if others.Streams != nil {
 		r.UseStreams(others.Streams)
 	}

@@ -16,20 +16,27 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/health"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 )
 
 // Module provides a *streams.Commands, which reads from start to stop, but not
 // while the gateway drains, and a *streams.Sender, which the router adds to
 // streams with.
 var Module = fx.Module("streams", fx.Provide(
-	commands, streams.NewSender,
+	commands, sender,
 	func(s *streams.Sender) router.Streams { return s },
 	fx.Annotate(run, fx.ResultTags(`group:"runners"`)),
 	fx.Annotate(checks, fx.ResultTags(`group:"checks,flatten"`)),
 ))
 
-func commands(cfg streams.Config, m *redisconn.Manager, f *fleet.Fleet, g *gateway.Gateway, log *zap.Logger) *streams.Commands {
-	return streams.New(cfg, streams.Parts{Redis: m, Publisher: f, People: f, Ready: g.Ready, Log: log})
+func commands(cfg streams.Config, m *redisconn.Manager, f *fleet.Fleet, g *gateway.Gateway, t *tracing.Tracer, log *zap.Logger) *streams.Commands {
+	return streams.New(cfg, streams.Parts{Redis: m, Publisher: f, People: f, Ready: g.Ready, Tracer: t, Log: log})
+}
+
+func sender(cfg streams.Config, m *redisconn.Manager, t *tracing.Tracer, log *zap.Logger) *streams.Sender {
+	s := streams.NewSender(cfg, m, log)
+	s.UseTracer(t)
+	return s
 }
 
 func run(c *streams.Commands) func(context.Context) { return c.Run }

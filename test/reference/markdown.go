@@ -24,7 +24,7 @@ func titles() map[string]string {
 		"Life": "The life of credentials", "Transport": "WebSockets", "Engine": "Long-polling", "SocketIO": "Socket.IO",
 		"Emitter": "redis-emitter", "Broker": "The embedded broker", "Logs": "Rooms in Redis", "Redis": "Redis",
 		"Cluster": "The fleet", "Peer": "Between instances", "Bridge": "Webhooks and signatures", "Commands": "The command stream",
-		"Tuning": "The runtime", "API": "The server API",
+		"Tuning": "The runtime", "API": "The server API", "Console": "The console", "Tracing": "OpenTelemetry traces",
 	}
 }
 

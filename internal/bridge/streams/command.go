@@ -9,6 +9,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/auth"
 	"github.com/moonx-farm/ws-gateway/internal/jsonscan"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -19,6 +20,12 @@ const (
 	opSubscribe   = "subscribe"
 	opUnsubscribe = "unsubscribe"
 	opRevoke      = "revoke"
+)
+
+// The fields of a W3C trace context, in commands and in the entries of routes.
+const (
+	fieldTraceparent = "traceparent"
+	fieldTracestate  = "tracestate"
 )
 
 const (
@@ -38,6 +45,7 @@ type command struct {
 	out            router.Outgoing
 	revokes, token string // the user or the token that is revoked
 	until          time.Time
+	trace          tracing.Context // of who wrote it
 }
 
 var (
@@ -76,7 +84,7 @@ func parse(fields []string, maxData int) (command, error) {
 	if err != nil {
 		return command{}, err
 	}
-	c := command{op: values["op"]}
+	c := command{op: values["op"], trace: takeTrace(values)}
 	known := knows[c.op]
 	if known == nil {
 		return c, errOp
@@ -96,6 +104,15 @@ func parse(fields []string, maxData int) (command, error) {
 		return c, errField
 	}
 	return c, c.check()
+}
+
+// takeTrace takes the fields out that every op may have. They are never a fault:
+// a trace context that is not valid is not continued.
+func takeTrace(values map[string]string) tracing.Context {
+	c := tracing.Context{Parent: values[fieldTraceparent], State: values[fieldTracestate]}
+	delete(values, fieldTraceparent)
+	delete(values, fieldTracestate)
+	return c
 }
 
 // collect puts fields into a map: each is there once.

@@ -13,6 +13,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/fleet"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -48,8 +49,9 @@ type Parts struct {
 	People    People
 	// Ready returns why this instance should leave the commands to others, such
 	// as that it drains; nil: it always reads.
-	Ready func(ctx context.Context) error
-	Log   *zap.Logger
+	Ready  func(ctx context.Context) error
+	Tracer *tracing.Tracer // nil: makes no spans
+	Log    *zap.Logger
 }
 
 // keys are those of the command stream. They are in one slot of a cluster.

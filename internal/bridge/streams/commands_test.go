@@ -32,7 +32,7 @@ func TestCommandsAreExecutedOnceAndDeleted(t *testing.T) {
 		`op|subscribe|user|ann|room|news`,
 		`op|unsubscribe|connection|c-1|room|news`,
 		`op|revoke|user|ann|until|1767225600000`,
-		`op|revoke|user|bob`,
+		`op|revoke|user|bob|traceparent|of no use|tracestate|x`,
 		`op|revoke|token|secret`,
 	} {
 		r.add(entry)

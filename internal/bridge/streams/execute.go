@@ -97,7 +97,14 @@ func (t *tenure) attempt(j *job) error {
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, attemptTime)
 	defer cancel()
-	return t.c.execute(ctx, j.id, j.cmd)
+	ctx, span := t.c.parts.Tracer.Command(ctx, j.cmd.trace, t.c.keys.stream, j.id, j.cmd.op)
+	err := t.c.execute(ctx, j.id, j.cmd)
+	if errors.Is(err, router.ErrNoConnection) {
+		span.End(nil) // that is done too
+	} else {
+		span.End(err)
+	}
+	return err
 }
 
 func (t *tenure) stopped() bool {

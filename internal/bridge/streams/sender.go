@@ -14,6 +14,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/redisconn"
 	"github.com/moonx-farm/ws-gateway/internal/router"
+	"github.com/moonx-farm/ws-gateway/internal/tracing"
 	"github.com/moonx-farm/ws-gateway/internal/wire"
 )
 
@@ -38,6 +39,7 @@ type Sender struct {
 	redis    *redisconn.Manager // immutable
 	instance string             // immutable
 	log      *zap.Logger
+	tracer   *tracing.Tracer // immutable once events come; nil: makes no spans
 
 	added, failed, refused, running atomic.Int64
 	said                            atomic.Int64 // Unix nanoseconds of the last line in the log
@@ -49,6 +51,10 @@ var _ router.Streams = (*Sender)(nil)
 func NewSender(cfg Config, redis *redisconn.Manager, log *zap.Logger) *Sender {
 	return &Sender{redis: redis, instance: cfg.Instance, log: log}
 }
+
+// UseTracer says what makes spans of events that are added, and gives readers of
+// the streams their trace context. Call it before the first event.
+func (s *Sender) UseTracer(t *tracing.Tracer) { s.tracer = t }
 
 // Add implements router.Streams. An event is added twice, with the same callId,
 // when Redis has taken it and its answer is lost.
@@ -65,9 +71,11 @@ func (s *Sender) Add(ctx context.Context, to *policy.Stream, c router.Call) (str
 	}
 	ctx, cancel := context.WithTimeout(ctx, addTime)
 	defer cancel()
+	ctx, span := s.tracer.Add(ctx, to.Name)
 	entry, err := s.redis.Client().XAdd(ctx, &redis.XAddArgs{
-		Stream: to.Name, MaxLen: int64(to.MaxLength), Approx: true, Values: s.fields(c),
+		Stream: to.Name, MaxLen: int64(to.MaxLength), Approx: true, Values: traceFields(s.fields(c), span.Context()),
 	}).Result()
+	span.End(err)
 	if err != nil {
 		s.failed.Add(1)
 		s.say(to, err)
@@ -97,6 +105,17 @@ func (s *Sender) fields(c router.Call) []string {
 		out = append(out, "address", c.Peer.String())
 	}
 	return append(out, "time", now())
+}
+
+// traceFields adds the trace context, if there is one.
+func traceFields(fields []string, c tracing.Context) []string {
+	if c.Parent != "" {
+		fields = append(fields, fieldTraceparent, c.Parent)
+	}
+	if c.State != "" {
+		fields = append(fields, fieldTracestate, c.State)
+	}
+	return fields
 }
 
 // say puts into the log that a stream takes no events, now and then.

@@ -1,32 +1,60 @@
-// The page: wires the client, the log and the forms.
+// The shell: which view is open, the key, and what every view needs.
+//
+// A view is a module views/NAME.js that exports
+//
+//   view = { id, title, needsKey, open(root, app, path) }
+//
+// open draws into root, which is its own, and returns a function that ends what
+// it has begun. path is the rest of the hash, "#/lookup/user/a%2Fb" being
+// ['user', 'a/b']; when it changes, the view is closed and opened again.
+// What views get as app is the object below.
 
-import { Client } from './client.js';
-import { FrameLog, MAX_FRAMES } from './frames.js';
-import { drawRooms } from './rooms.js';
-import { fault } from './json.js';
-import { ofError, ofProblem, ofState } from './words.js';
+import { Api } from './api.js';
+import { askKey, confirm } from './dialogs.js';
+import { el } from './dom.js';
+import { view as live } from './views/live.js';
+import { view as lookup } from './views/lookup.js';
+import { view as settings } from './views/settings.js';
+import { view as trying } from './views/try.js';
 
-const LOBBY = 'lobby';
-const DRAW_MS = 100; // the list of rooms follows a busy room this slowly
-const SAY_MS = 1500; // and so does what a screen reader is told
-
+const VIEWS = [trying, live, lookup, settings];
 const $ = (id) => document.getElementById(id);
 
-const config = await loadConfig();
-const url = `${config.tls ? 'wss' : 'ws'}://${location.hostname}:${config.publicPort}${config.path}`;
-const client = new Client(url);
-const log = new FrameLog($('frames'), $('frames-view'), drawLog);
+const api = new Api(async (check, wrong) => {
+  const given = await askKey(check, wrong);
+  if (!given && open?.view.needsKey) gate(close());
+  return given;
+}, drawKey);
+const app = {
+  api, // calls of /api/v1: see api.js
+  config: await loadConfig(), // of /console.json
+  notice, // notice(kind, text): kind is error, warn or info
+  hideNotice,
+  announce, // announce(text) to screen readers
+  confirm, // confirm(question, { danger, detail, action }) resolves to true or false
+  go: (hash) => { location.hash = hash; },
+};
 
-let entering = false; // the button that was pressed goes away: the focus must go on
-let arrived = 0; // messages that a screen reader was not told of
-let drawTimer = 0;
-let sayTimer = 0;
+let open = null; // {view, root, close?}
+let turn = 0; // the view that was asked for last
 
-$('endpoint').textContent = url;
-$('version').textContent = config.version;
-$('connect-lobby').disabled = $('connect').disabled = false;
-drawState();
-drawLog();
+for (const view of VIEWS) {
+  $('nav').append(el('a', { href: `#/${view.id}`, 'data-view': view.id }, el('span', { class: 'dot', 'aria-hidden': 'true' }), view.title));
+}
+$('version').textContent = app.config.version;
+$('notice-close').addEventListener('click', hideNotice);
+$('forget').addEventListener('click', () => {
+  api.forget();
+  announce('The key is forgotten.');
+  show(true);
+});
+$('skip').addEventListener('click', (event) => { // the address is a view's, not an anchor
+  event.preventDefault();
+  $('view').focus();
+});
+addEventListener('hashchange', () => show(true));
+drawKey();
+show(false);
 
 async function loadConfig() {
   try {
@@ -39,169 +67,70 @@ async function loadConfig() {
   }
 }
 
-// --- connection ---
-
-$('connection').addEventListener('submit', (event) => {
-  event.preventDefault();
+// Opens the view of the address. moved says that the reader went there: the
+// focus goes along.
+async function show(moved) {
+  const mine = ++turn;
+  const [id, ...path] = parts(location.hash);
+  const view = VIEWS.find((v) => v.id === id) ?? VIEWS[0];
+  close();
+  // Questions of the view before; that for the key is the next one's, too.
+  for (const box of document.querySelectorAll(view.needsKey ? 'dialog:not(#key-dialog)' : 'dialog')) box.close();
   hideNotice();
-  entering = true;
-  const rooms = event.submitter === $('connect') ? [] : [LOBBY];
-  client.connect($('user').value.trim(), rooms);
-});
-
-$('disconnect').addEventListener('click', () => {
-  client.close();
-  $('user').focus();
-});
-
-client.addEventListener('state', ({ detail }) => {
-  drawState();
-  if (detail.state === 'online') {
-    hideNotice();
-    if (entering) $('data').focus({ preventScroll: true });
-    entering = false;
-  }
-  if (detail.state === 'waiting') countDown(Date.now() + detail.delay);
-});
-
-client.addEventListener('problem', ({ detail }) => {
-  const { kind, text } = ofProblem(detail, url);
-  notice(kind, text);
-});
-
-function drawState() {
-  const { state, identity } = client;
-  document.body.dataset.state = state;
-  $('state').textContent = ofState(state, identity);
-  const idle = state === 'idle';
-  $('connection').hidden = !idle;
-  $('identity').hidden = idle;
-  $('fact-user').textContent = identity?.userId ?? '—';
-  $('fact-connection').textContent = identity?.connectionId ?? '—';
-  $('fact-instance').textContent = identity ? `${identity.instance} ${identity.serverVersion}` : '—';
-  const online = state === 'online';
-  for (const id of ['join', 'publish']) $(id).disabled = !online;
-  for (const id of ['room-fields', 'publish-fields']) $(id).toggleAttribute('inert', idle);
-}
-
-// The seconds stand outside what a screen reader is told.
-function countDown(until) {
-  const left = client.state === 'waiting' ? Math.ceil((until - Date.now()) / 1000) : 0;
-  $('countdown').textContent = left > 0 ? `in ${left} s` : '';
-  if (left > 0) setTimeout(countDown, 250, until);
-}
-
-// --- rooms ---
-
-$('joining').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const room = $('room').value.trim();
-  if (!room || !await attempt(() => client.join(room))) return;
-  $('room').value = '';
-  pick(room);
-});
-
-client.addEventListener('rooms', () => {
-  drawTimer ||= setTimeout(() => {
-    drawTimer = 0;
-    draw();
-  }, DRAW_MS);
-});
-
-function draw() {
-  const rooms = client.rooms;
-  $('no-rooms').hidden = rooms.length > 0;
-  drawRooms($('rooms'), rooms, { selected: $('target').value.trim(), pick, leave });
-}
-
-function pick(room) {
-  $('target').value = room;
-  draw();
-}
-
-function leave(room) {
-  $('room').focus();
-  return attempt(() => client.leave(room));
-}
-
-$('target').addEventListener('input', draw);
-
-// --- publish ---
-
-$('publishing').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const wrong = fault($('data').value);
-  invalid(wrong);
-  if (wrong || client.state !== 'online') return;
-  await attempt(() => client.publish($('target').value.trim(), $('event').value.trim(), $('data').value.trim()));
-});
-
-$('data').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) $('publishing').requestSubmit();
-});
-
-$('data').addEventListener('input', () => {
-  if ($('data').getAttribute('aria-invalid') === 'true') invalid(fault($('data').value));
-});
-
-function invalid(text) {
-  $('data').setAttribute('aria-invalid', String(text !== ''));
-  $('data-error').textContent = text;
-  $('data-error').hidden = text === '';
-}
-
-// Does a request; what the gateway has against it is said. True when done.
-async function attempt(request) {
+  mark(view);
+  if (view.needsKey && !api.hasKey) gate(view);
+  if (view.needsKey && !await api.unlock() || mine !== turn) return;
+  close();
+  const root = $('view').appendChild(el('div', { class: `view-root ${view.id}`, 'data-view': view.id }));
+  open = { view, root };
   try {
-    await request();
-    hideNotice();
-    return true;
+    open.close = view.open(root, app, path);
   } catch (err) {
-    notice('error', ofError(err));
-    return false;
+    notice('error', `${view.title} could not be opened: ${err.message}`);
+    throw err; // for the browser's own console
+  }
+  if (moved) $('view').focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+// Closes the open view, and returns it.
+function close() {
+  const view = open?.view;
+  open?.close?.();
+  open = null;
+  $('view').replaceChildren();
+  return view;
+}
+
+// What stands in place of a view while there is no key.
+function gate(view) {
+  $('view').replaceChildren(el('section', { class: 'card gate', 'data-testid': 'gate' },
+    el('h2', {}, `${view.title} needs an API key`),
+    el('p', {}, 'What it shows comes from the server API, which answers to a key alone.'),
+    el('div', { class: 'actions' }, el('button', { type: 'button', class: 'primary', id: 'unlock', onclick: () => show(true) }, 'Enter key'))));
+}
+
+function mark(view) {
+  document.title = `${view.title} · Gateway console`;
+  for (const link of $('nav').children) {
+    if (link.dataset.view === view.id) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
   }
 }
 
-// --- frames ---
-
-client.addEventListener('frame', ({ detail }) => {
-  log.add(detail);
-  if (!detail.out && detail.message?.room !== undefined) tell();
-});
-
-$('pause').addEventListener('click', () => log.pause(!log.paused));
-$('clear').addEventListener('click', () => log.clear());
-$('latest').addEventListener('click', () => log.toEnd());
-$('beats').addEventListener('change', () => { $('frames').dataset.beats = String($('beats').checked); });
-
-function drawLog() {
-  const { shown, held, paused, unseen } = log;
-  $('pause').textContent = paused ? 'Resume' : 'Pause';
-  $('pause').dataset.paused = String(paused);
-  $('frames-count').textContent = count(shown, paused ? held : 0);
-  $('no-frames').hidden = shown > 0;
-  $('latest').hidden = unseen === 0;
-  $('latest').textContent = `↓ ${unseen} new`;
+function parts(hash) {
+  return hash.replace(/^#\/?/, '').split('/').map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part; // a lone %
+    }
+  });
 }
 
-function count(shown, held) {
-  const frames = shown === 1 ? '1 frame' : `${shown} frames`;
-  if (held) return `${frames}, ${held} held back`;
-  return shown < MAX_FRAMES ? frames : `the last ${frames}`;
+function drawKey() {
+  $('forget').hidden = !api.hasKey;
 }
-
-// A screen reader hears that messages arrive, not each of them.
-function tell() {
-  arrived++;
-  sayTimer ||= setTimeout(() => {
-    $('announcer').textContent = arrived === 1 ? 'One message arrived.' : `${arrived} messages arrived.`;
-    arrived = sayTimer = 0;
-  }, SAY_MS);
-}
-
-// --- notices ---
-
-$('notice-close').addEventListener('click', hideNotice);
 
 function notice(kind, text) {
   $('notice').dataset.kind = kind;
@@ -212,4 +141,8 @@ function notice(kind, text) {
 function hideNotice() {
   $('notice').hidden = true;
   $('notice-text').textContent = '';
+}
+
+function announce(text) {
+  $('announcer').textContent = text;
 }

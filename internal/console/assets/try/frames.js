@@ -1,7 +1,7 @@
 // The log of frames: newest last, bounded, batched so that a busy room does
 // not keep the page from answering.
 
-import { show } from './json.js';
+import { show } from '../json.js';
 
 export const MAX_FRAMES = 500;
 const BATCH_MS = 50;
@@ -81,41 +81,44 @@ export class FrameLog {
   }
 }
 
-function row({ out, text, message, time }) {
+function row({ out, text, shown, at, took, time }) {
   const item = document.createElement('li');
   item.className = 'frame';
   item.dataset.testid = 'frame';
   item.dataset.direction = out ? 'out' : 'in';
-  item.dataset.event = message?.event ?? '';
-  item.dataset.kind = kindOf(out, message);
+  item.dataset.event = shown?.event ?? '';
+  item.dataset.kind = shown?.kind ?? 'error';
   const details = document.createElement('details');
   const summary = document.createElement('summary');
+  const since = cell('time', `+${(at / 1000).toFixed(3)}`);
+  since.title = `${seconds(at)} after the connection was begun, at ${clock(time)}`;
   summary.append(
-    cell('time', clock(time)),
+    since,
     arrow(out),
-    cell('event', message?.event ?? 'not JSON'),
-    cell('room', message?.room ?? message?.data?.room ?? ''),
-    cell('preview', preview(text, message)),
+    cell('event', shown?.event ?? 'not JSON'),
+    cell('room', shown?.room ?? ''),
+    cell('took', took === undefined ? '' : milliseconds(took)),
+    cell('preview', preview(text, shown)),
   );
   details.append(summary);
-  details.addEventListener('toggle', () => expand(details, text, message), { once: true });
+  details.addEventListener('toggle', () => expand(details, text, shown, [
+    `${out ? 'Sent' : 'Received'} at ${clock(time)}, ${seconds(at)} after the connection was begun`,
+    took === undefined ? '' : `, ${milliseconds(took)} after its request`,
+  ].join('')), { once: true });
   item.append(details);
   return item;
 }
 
 // The body is made when it is first looked at: most frames never are.
-function expand(details, text, message) {
+function expand(details, text, shown, timing) {
   const pre = document.createElement('pre');
   pre.tabIndex = 0; // scrolls sideways by keyboard
   pre.dataset.testid = 'frame-json';
-  show(pre, text, message !== null);
-  details.append(pre);
-}
-
-function kindOf(out, message) {
-  if (!message || message.event === 'error') return 'error';
-  if (message.event === 'ping' || message.event === 'pong') return 'beat';
-  return !out && message.id === undefined && message.room !== undefined ? 'message' : 'control';
+  show(pre, text, shown !== null);
+  const when = document.createElement('p');
+  when.className = 'frame-timing';
+  when.textContent = timing;
+  details.append(when, pre);
 }
 
 function cell(name, text) {
@@ -134,13 +137,20 @@ function arrow(out) {
 
 // The data as it was sent. Inside a JSON string the quotes of the mark would be
 // escaped, and nothing before it is nested: its first place is the right one.
-function preview(text, message) {
+// An event of Socket.IO has its name and a comma before the data, a refusal
+// stands alone.
+function preview(text, shown) {
   const mark = ',"data":';
   const at = text.indexOf(mark);
-  const data = message && at >= 0 ? text.slice(at + mark.length, text.lastIndexOf('}')) : text;
+  let data = text;
+  if (/^42\d*\["/.test(text)) data = text.slice(text.indexOf('",') + 2, -1);
+  else if (/^43\d*\[\{"ok":false/.test(text)) data = text.slice(text.indexOf('{'), -1);
+  else if (shown && at >= 0) data = text.slice(at + mark.length, text.lastIndexOf('}'));
   return data.length > PREVIEW ? `${data.slice(0, PREVIEW)}…` : data;
 }
 
+const seconds = (ms) => `${(ms / 1000).toFixed(3)} s`;
+const milliseconds = (ms) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 const two = (n) => String(n).padStart(2, '0');
 
 function clock(t) {

@@ -1,24 +1,25 @@
-// A client of gateway.v1 for browsers: one user, many rooms, reconnects and
-// resumes. It touches no document.
+// The client behind the view Try: one user, many rooms, reconnects and resumes,
+// over a plain WebSocket or Socket.IO. It touches no document. (Applications use
+// the gateway's /client.js; this one shows every frame, and lets people do what
+// that one would keep them from.)
 //
 // Events (CustomEvent, with detail):
-//   state   {state, delay?}       idle, connecting, online, waiting (delay in ms)
-//   frame   {out, text, message}  every frame, message null when it is no JSON object
-//   rooms   {}                    the list of rooms or something in it changed
-//   problem {kind, ...}           error, closed, refused, removed, lost, gap, drain, expiring
+//   state   {state, delay?}            idle, connecting, online, waiting (delay in ms)
+//   frame   {out, text, shown, at, took}
+//           every frame; at is in ms since the connection was begun, took, of a
+//           reply, in ms since its request
+//   rooms   {}                         the list of rooms or something in it changed
+//   problem {kind, ...}                error, closed, refused, removed, lost, gap, drain, expiring
 
 import { Book } from './book.js';
 
-export const PROTOCOL = 'gateway.v1';
-
 const REQUEST_MS = 15_000; // a reply that takes longer is not awaited
-const PONG_MS = 10_000; // silence after a ping that means the connection is dead
 const BACKOFF_MS = 500; // first delay; doubles
 const BACKOFF_MAX_MS = 30_000;
 
 // What to do after a close, as the gateway's own table has it. Codes that are
 // not here: reconnect with back-off.
-const NOW = new Set([1001, 1005, 1006, 1012, 4002, 4008]);
+const NOW = new Set([1000, 1001, 1005, 1006, 1012, 4002, 4008]);
 const NEVER = new Set([1002, 1003, 1007, 1008, 1009, 4001, 4003]);
 
 // Failure of a request: code and message as the gateway gave them.
@@ -29,30 +30,24 @@ export class RequestError extends Error {
   }
 }
 
-// A subprotocol name may carry a token only as base64url of its UTF-8.
-export function base64url(text) {
-  const bytes = new TextEncoder().encode(text);
-  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-}
-
 export class Client extends EventTarget {
-  #url;
+  #address; // {base, path, secret}, as of plain.js
+  #protocol;
   #token = '';
-  #socket = null;
+  #wire = null;
   #state = 'idle';
   #identity = null; // data of "connected"
   #book = new Book();
-  #waiting = new Map(); // request id -> {resolve, reject, timer}
+  #waiting = new Map(); // request id -> {resolve, reject, timer, asked}
   #lastID = 0;
   #attempts = 0;
   #afterMs = 0; // wished by the last "reconnect"
-  #heard = 0; // when the last frame came
-  #retry = 0; // timers
-  #beat = 0;
+  #begun = 0; // when the connection was
+  #retry = 0;
 
-  constructor(url) {
+  constructor(address) {
     super();
-    this.#url = url;
+    this.#address = address;
   }
 
   get state() { return this.#state; }
@@ -62,8 +57,9 @@ export class Client extends EventTarget {
   // Opens a connection for a user, without a token for a guest, and joins
   // rooms once the gateway says "connected". What rooms an earlier user had
   // joined is forgotten.
-  connect(token = '', rooms = []) {
+  connect(protocol, token = '', rooms = []) {
     this.close();
+    this.#protocol = protocol;
     this.#token = token;
     this.#book = new Book(rooms);
     this.#attempts = 0;
@@ -74,8 +70,8 @@ export class Client extends EventTarget {
   // Ends the connection and every attempt to renew it.
   close() {
     clearTimeout(this.#retry);
-    const socket = this.#drop();
-    if (socket) socket.close(1000);
+    this.#wire?.close(1000);
+    this.#wire = null;
     this.#book.away();
     this.#fail('the connection was closed');
     this.#become('idle');
@@ -111,46 +107,38 @@ export class Client extends EventTarget {
         this.#waiting.delete(id);
         reject(new RequestError('timeout', `no reply to ${event}; whether it was done is unknown`));
       }, REQUEST_MS);
-      this.#waiting.set(id, { resolve, reject, timer });
-      this.#send(`{"event":${JSON.stringify(event)},"id":${id},"data":${json}}`);
+      this.#waiting.set(id, { resolve, reject, timer, asked: performance.now() });
+      this.#wire.request(event, id, json);
     });
   }
 
-  #send(text) {
-    this.#socket.send(text);
-    this.#emit('frame', { out: true, text, message: parse(text) });
-  }
-
+  // The user's own room is joined by the gateway, so its position travels with
+  // the connection; every other room is joined again by request.
   #open() {
-    const protocols = [PROTOCOL];
-    if (this.#token) protocols.push(`${PROTOCOL}.bearer.${base64url(this.#token)}`);
-    const socket = new WebSocket(this.#address(), protocols);
-    this.#socket = socket;
-    this.#become('connecting');
-    socket.onmessage = ({ data }) => this.#receive(String(data));
-    socket.onclose = ({ code, reason }) => this.#lost(code, reason);
-  }
-
-  // The user's own room is joined by the gateway, so its position travels in
-  // the address; every other room is joined again by request.
-  #address() {
     const since = {};
     for (const room of this.rooms) {
       if (room.own && room.pos && this.#token) since[room.name] = room.pos;
     }
-    if (Object.keys(since).length === 0) return this.#url;
-    return `${this.#url}?since=${encodeURIComponent(JSON.stringify(since))}`;
+    this.#begun = performance.now();
+    this.#become('connecting');
+    this.#wire = this.#protocol.open({ ...this.#address, token: this.#token, since }, {
+      frame: (out, text, shown) => this.#frame(out, text, shown),
+      message: (message) => this.#receive(message),
+      closed: (code, reason) => this.#lost(code, reason),
+    });
   }
 
-  #receive(text) {
-    this.#heard = Date.now();
-    const message = parse(text);
-    this.#emit('frame', { out: false, text, message });
-    if (!message) return;
+  #frame(out, text, shown) {
+    const now = performance.now();
+    const waiting = out ? undefined : this.#waiting.get(shown?.id);
+    this.#emit('frame', { out, text, shown, at: now - this.#begun, took: waiting && now - waiting.asked });
+  }
+
+  #receive(message) {
     const waiting = this.#waiting.get(message.id);
     if (message.event === 'connected') this.#welcome(message.data);
     else if (message.event === 'error' && !waiting) this.#emit('problem', { kind: 'error', ...message.data });
-    else this.#note(message, waiting);
+    else this.#note(message);
     if (waiting) this.#settle(message, waiting);
   }
 
@@ -166,7 +154,6 @@ export class Client extends EventTarget {
     this.#attempts = 0;
     this.#afterMs = 0;
     this.#become('online');
-    this.#heartbeat(data.heartbeatMs);
     for (const room of this.rooms) {
       if (!room.own) this.join(room.name).catch((err) => this.#refused(room.name, err));
       else if (!this.#token) this.#book.forget(room.name); // a guest comes back under another name
@@ -193,41 +180,9 @@ export class Client extends EventTarget {
     this.#changed();
   }
 
-  // A browser cannot see the protocol's own pings: after a time of silence
-  // only an answer shows that the connection lives.
-  #heartbeat(every) {
-    clearTimeout(this.#beat);
-    if (!every) return;
-    const silent = () => Date.now() - this.#heard;
-    const look = () => {
-      if (silent() < every) return wait(every - silent());
-      this.#send('{"event":"ping","data":{}}');
-      const asked = Date.now();
-      this.#beat = setTimeout(() => (this.#heard < asked ? this.#cut() : wait(every)), PONG_MS);
-    };
-    const wait = (ms) => { this.#beat = setTimeout(look, ms); };
-    wait(every);
-  }
-
-  // A dead connection may take minutes to close; it is not waited for.
-  #cut() {
-    const socket = this.#drop();
-    socket.close();
-    this.#lost(1006, 'no answer to a ping');
-  }
-
-  // Takes the socket out of use: nothing it says counts any more.
-  #drop() {
-    clearTimeout(this.#beat);
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket) socket.onmessage = socket.onclose = null;
-    return socket;
-  }
-
   #lost(code, reason) {
     const established = this.#state === 'online' || this.#attempts > 0;
-    this.#drop();
+    this.#wire = null;
     this.#book.away();
     this.#fail('the connection was lost');
     this.#changed();
@@ -268,14 +223,4 @@ export class Client extends EventTarget {
   #changed() { this.#emit('rooms', {}); }
 
   #emit(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
-}
-
-// The gateway sends JSON objects; anything else is shown and ignored.
-function parse(text) {
-  try {
-    const message = JSON.parse(text);
-    return message !== null && typeof message === 'object' && !Array.isArray(message) ? message : null;
-  } catch {
-    return null;
-  }
 }

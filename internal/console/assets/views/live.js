@@ -1,0 +1,1 @@
+export const view = { id: 'live', title: 'Live', needsKey: true, open(root) { root.textContent = ''; return () => {}; } };
