@@ -1,7 +1,7 @@
 // Package broker says what the gateway expects of the thing that orders,
 // stores and spreads publications. One room is one total order. Package
-// membroker keeps it in memory on one node; a Redis broker joins it beside.
-// Package brokertest is the suite that each must pass.
+// membroker keeps rooms in the memory of one instance, package redisbroker in a
+// Redis that several share. Package brokertest is the suite that both pass.
 //
 // Publications flow to the Sink given at construction: in order within a
 // room, one call at a time per room, and never two versions of one offset

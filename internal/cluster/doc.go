@@ -1,5 +1,5 @@
-// Package cluster makes several gateways one fleet: it is the LoadBalancer of
-// the plan.
+// Package cluster makes several gateways one fleet: it is the gateway's
+// LoadBalancer.
 //
 // The Registry tells the others, through Redis, that this instance lives and
 // what it carries, and knows the same of them. The Bus asks the other instances

@@ -1,5 +1,5 @@
 // Package fault knows what an error means and what to do when an outside
-// service keeps failing (the plan's ErrorHandler).
+// service keeps failing (the gateway's ErrorHandler).
 //
 // One table (Table) says for every error code of the protocol which close
 // code, HTTP status and log level it has and whether the client should try

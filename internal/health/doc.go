@@ -1,5 +1,5 @@
 // Package health answers whether the process lives and whether it wants
-// traffic (the plan's HealthService).
+// traffic (the gateway's HealthService).
 //
 // Live means the process can answer at all: it says so until it ends, also
 // during a drain, for a restart would help nobody. Ready means that no critical

@@ -1,5 +1,5 @@
 // Package hub knows who is connected: sessions by connection id, by user and
-// by room (the plan's ConnectionManager). It takes what the broker delivers,
+// by room (the gateway's ConnectionManager). It takes what the broker delivers,
 // encodes each publication once per codec and queues the same frames on every
 // member's connection. It also tells members who is present.
 //

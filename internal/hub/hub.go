@@ -101,7 +101,8 @@ func (h *Hub) UseMonitor(m *monitor.Monitor) { h.monitor = m }
 // end with their contexts.
 func (h *Hub) Shutdown() { h.cancel() }
 
-// Add registers a session.
+// Add registers a session, which Remove takes out again. Safe for concurrent
+// use.
 func (h *Hub) Add(s *session.Session) {
 	sh := &h.sessions[h.shard(s.ID())]
 	sh.mu.Lock()

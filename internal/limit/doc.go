@@ -1,6 +1,6 @@
 // Package limit counts what clients take and bounds it: connections of an
 // address and of a user, and the rates of messages and joins of a connection
-// and of a user (part of the plan's RATE_LIMITING_ENABLED).
+// and of a user (RATE_LIMITING_ENABLED).
 //
 // # Accounts
 //

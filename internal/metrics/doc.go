@@ -1,4 +1,4 @@
-// Package metrics shows what the gateway does to Prometheus (the plan's
+// Package metrics shows what the gateway does to Prometheus (the gateway's
 // PrometheusMetrics): typed collectors on a registry of their own.
 //
 // The message path counts in plain atomics of the package that owns it; a

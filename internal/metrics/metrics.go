@@ -90,7 +90,7 @@ func (c *Collector) counters(name, help, label string, values ...string) {
 
 func (c *Collector) add(kind prometheus.ValueType, name, help, label string, values []string) {
 	full := prometheus.BuildFQName(namespace, "", name)
-	if strings.HasPrefix(name, "websocket_") { // the plan's names stand as they are
+	if strings.HasPrefix(name, "websocket_") { // known without the namespace
 		full = name
 	}
 	if label == "" {

@@ -1,5 +1,5 @@
 // Package monitor measures how long the gateway's operations take and how many
-// there are (the plan's PerformanceMonitor).
+// there are (the gateway's PerformanceMonitor).
 //
 // An operation is measured with a Span: Begin, then End, without allocation. A
 // message must not pay for being watched, so beyond about a thousand a second

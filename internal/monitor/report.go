@@ -60,7 +60,8 @@ func (m *Monitor) Total(op Op) Histogram {
 	return h
 }
 
-// Report makes a report.
+// Report says what every operation took since the start and in the last minute.
+// Safe for concurrent use.
 func (m *Monitor) Report() Report {
 	oldest, window := m.window()
 	rate := func(count, first int64) Rate {

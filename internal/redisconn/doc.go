@@ -1,4 +1,4 @@
-// Package redisconn connects to Redis (the plan's RedisManager): a single
+// Package redisconn connects to Redis (the gateway's RedisManager): a single
 // server, one that Sentinel names, or a cluster, whichever is configured.
 //
 // A Manager gives two kinds of clients. Client is for ordinary commands, which
