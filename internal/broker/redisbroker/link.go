@@ -20,8 +20,9 @@ const (
 	dialFirst    = 25 * time.Millisecond // pause after a connection was lost
 	dialMost     = 500 * time.Millisecond
 	canaryEvery  = time.Second
-	silentMost   = 3 * time.Second // without a canary the connection is replaced
-	commandRooms = 512             // channels of one command
+	silentMost   = 3 * time.Second  // without anything that comes the connection is replaced,
+	canaryMost   = 30 * time.Second // and without a canary, whatever else comes
+	commandRooms = 512              // channels of one command
 	gather       = 2 * time.Millisecond
 )
 
@@ -49,8 +50,9 @@ type link struct {
 	checkWake chan struct{} // of capacity 1: there are checks
 	probe     chan struct{} // of capacity 1: send a canary now
 
-	sent    atomic.Uint64 // canaries
-	heardAt atomic.Int64  // Unix ns: when the latest came back, or the session began
+	sent     atomic.Uint64 // canaries
+	canaryAt atomic.Int64  // Unix ns: when the latest came back, or the session began
+	heardAt  atomic.Int64  // Unix ns: when anything came last, or the session began
 }
 
 // call waits for a canary that was sent after it was made.
@@ -198,7 +200,7 @@ func (l *link) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running = true
-	l.heardAt.Store(time.Now().UnixNano())
+	l.heard()
 	l.orders = append(make([]order, 0, 1+len(l.rooms)), order{channel: l.canary})
 	for r, nr := range l.rooms {
 		l.orders = append(l.orders, order{r, l.b.logs.Channel(r.name), false, nr})
@@ -241,7 +243,7 @@ func (l *link) take() []order {
 
 // answered takes a canary that has come back.
 func (l *link) answered(nr uint64) {
-	l.heardAt.Store(time.Now().UnixNano())
+	l.heard()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls = slices.DeleteFunc(l.calls, func(c call) bool {
@@ -251,6 +253,21 @@ func (l *link) answered(nr uint64) {
 		close(c.done)
 		return true
 	})
+}
+
+// heard notes that a canary has come back, or that the session begins.
+func (l *link) heard() {
+	now := time.Now().UnixNano()
+	l.canaryAt.Store(now)
+	l.heardAt.Store(now)
+}
+
+// silent tells whether the connection must be given up. Where very much is to be
+// subscribed or left, canaries come late behind the answers to that; to begin anew
+// would be more of the same.
+func (l *link) silent() bool {
+	since := func(at *atomic.Int64) time.Duration { return time.Since(time.Unix(0, at.Load())) }
+	return since(&l.heardAt) > silentMost || since(&l.canaryAt) > canaryMost
 }
 
 // hail returns a channel that is closed once a canary has come back that was

@@ -115,6 +115,7 @@ func (s *session) receive() error {
 		if err != nil {
 			return err
 		}
+		s.l.heardAt.Store(time.Now().UnixNano())
 		switch got.Kind {
 		case pubsub.Message:
 			s.message(&got)
@@ -233,7 +234,7 @@ func (s *session) canaries(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if time.Since(time.Unix(0, s.l.heardAt.Load())) > silentMost {
+		if s.l.silent() {
 			return errSilent
 		}
 	}

@@ -85,7 +85,7 @@ func (c *Config) processes() int { return (c.Connections + c.PerProcess - 1) / c
 
 // drainRate is how many connections per second some cores can let go, with all
 // that has to be written about it.
-const drainRate = 4000
+const drainRate = 1500
 
 // drainWindow is what the gateways, which all drain at once, get for it.
 func (c *Config) drainWindow() time.Duration {
