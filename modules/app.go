@@ -54,6 +54,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/modules/routerfx"
 	"github.com/moonx-farm/ws-gateway/modules/serverfx"
 	"github.com/moonx-farm/ws-gateway/modules/socketiofx"
+	"github.com/moonx-farm/ws-gateway/modules/statisticsfx"
 	"github.com/moonx-farm/ws-gateway/modules/streamsfx"
 	"github.com/moonx-farm/ws-gateway/modules/tracingfx"
 	"github.com/moonx-farm/ws-gateway/modules/transportfx"
@@ -79,7 +80,7 @@ func App(cfg config.Config, log *zap.Logger, reloads reload.Signals) fx.Option {
 			func() bridge.Dial { return (&net.Dialer{}).DialContext },
 		),
 		tracingfx.Module, wheelfx.Module, policyfx.Module, authfx.Module, bridgefx.Module, transportfx.Module, pollingfx.Module, hubfx.Module,
-		routerfx.Module, gatewayfx.Module, socketiofx.Module, clusterfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
+		routerfx.Module, gatewayfx.Module, socketiofx.Module, clusterfx.Module, statisticsfx.Module, fleetfx.Module, httpapifx.Module, healthfx.Module, metricsfx.Module,
 		monitorfx.Module, reloadfx.Module, clientfx.Module, asyncapifx.Module, serverfx.Module,
 		fx.Decorate(func(m *monitor.Monitor, t *tracing.Tracer, v auth.Verifier) auth.Verifier {
 			return m.Verifier(auth.Traced(v, t))

@@ -25,6 +25,7 @@ const (
 	kindSeats       = "fleet.seats"
 	kindRebalance   = "fleet.rebalance"
 	kindDrain       = "fleet.drain"
+	kindStatistics  = "fleet.statistics"
 	kindAsk         = "fleet.ask"
 	kindAnswer      = "fleet.answer"
 )

@@ -20,6 +20,9 @@ type Parts struct {
 	View       View
 	Drainer    Drainer
 	Rebalancer Rebalancer
+	// Statistics reads what this instance has counted, but for its name; nil
+	// counts nothing. It is cheap and safe for concurrent use.
+	Statistics func() Statistics
 	// Bus, Directory and Ledger are nil where there are no other instances.
 	Bus       Bus
 	Directory Directory
@@ -60,6 +63,7 @@ func New(parts Parts) *Fleet {
 		serve(f, kindSeats, f.seats)
 		serve(f, kindRebalance, f.rebalance)
 		serve(f, kindDrain, f.drain)
+		serve(f, kindStatistics, f.statistics)
 		serve(f, kindAsk, f.asked)
 		serve(f, kindAnswer, f.answered)
 	}

@@ -104,6 +104,7 @@ func (r *rig) instance(name string) *instance {
 	i := &instance{t: r.t, rig: r, name: name, router: ro, hub: h, sockets: sockets, handlers: map[string]cluster.Handler{}}
 	i.Fleet = fleet.New(fleet.Parts{
 		Instance: name, Router: ro, Hub: h, View: i, Drainer: i, Rebalancer: i, Bus: i, Directory: directory{i}, Ledger: i, Log: zap.NewNop(),
+		Statistics: func() fleet.Statistics { return fleet.Statistics{Connections: h.Stats().Sessions} },
 	})
 	sockets.UseAdmission(i)
 	r.t.Cleanup(i.Shutdown)

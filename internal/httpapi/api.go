@@ -60,6 +60,7 @@ type Removal interface {
 type Instances interface {
 	Instances() []cluster.Instance
 	Balance(ctx context.Context) fleet.Balance
+	Statistics(ctx context.Context) fleet.AllStatistics
 	Drain(ctx context.Context, instance string) (int, error)
 }
 

@@ -446,6 +446,12 @@ func (p partly) Balance(ctx context.Context) fleet.Balance {
 	return b
 }
 
+func (p partly) Statistics(ctx context.Context) fleet.AllStatistics {
+	all := p.Parts.Instances.Statistics(ctx)
+	all.Missing = missing
+	return all
+}
+
 func (p partly) Instances() []cluster.Instance { return p.Parts.Instances.Instances() }
 
 func (p partly) Drain(ctx context.Context, name string) (int, error) {

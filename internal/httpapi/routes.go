@@ -28,6 +28,7 @@ func (a *API) routes() []route {
 		{http.MethodGet, "/rooms/{room}/history", a.history},
 		{http.MethodGet, "/counts", a.counts},
 		{http.MethodGet, "/instances", a.instances},
+		{http.MethodGet, "/statistics", a.statistics},
 		{http.MethodGet, "/load-balancer", a.loadBalancer},
 		{http.MethodPost, "/drain", a.drain},
 		{http.MethodGet, "/settings", a.settings},

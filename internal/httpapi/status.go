@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moonx-farm/ws-gateway/internal/cluster"
+	"github.com/moonx-farm/ws-gateway/internal/fleet"
 )
 
 // counts handles GET /counts.
@@ -61,6 +62,18 @@ func (a *API) instances(r *request) (any, error) {
 	return struct {
 		Instances []instance `json:"instances"`
 	}{out}, nil
+}
+
+// statistics handles GET /statistics.
+func (a *API) statistics(r *request) (any, error) {
+	if err := r.query(nil); err != nil {
+		return nil, err
+	}
+	all := a.parts.Instances.Statistics(r.Context())
+	return struct {
+		Instances []fleet.Statistics `json:"instances"`
+		Missing   []string           `json:"missing,omitempty"`
+	}{all.Instances, all.Missing}, nil
 }
 
 // rebalance is how it stands with handing connections off.

@@ -39,6 +39,7 @@ type parts struct {
 	Registry  *cluster.Registry
 	Bus       *cluster.Bus
 	Balancer  *cluster.Balancer
+	Read      func() fleet.Statistics
 	Directory fleet.Directory `optional:"true"`
 	Ledger    fleet.Ledger    `optional:"true"`
 	Log       *zap.Logger
@@ -47,7 +48,8 @@ type parts struct {
 func join(lc fx.Lifecycle, p parts) *fleet.Fleet {
 	f := fleet.New(fleet.Parts{
 		Instance: p.Config.Instance, Router: p.Router, Hub: p.Hub, View: p.Registry, Drainer: p.Gateway, Rebalancer: p.Balancer,
-		Bus: p.Bus, Directory: p.Directory, Ledger: p.Ledger, Log: p.Log,
+		Statistics: p.Read,
+		Bus:        p.Bus, Directory: p.Directory, Ledger: p.Ledger, Log: p.Log,
 	})
 	lc.Append(fx.StopHook(f.Shutdown))
 	return f
