@@ -154,7 +154,7 @@ export class Client {
   readonly state: State;
   /** While open. */
   readonly identity: Identity | null;
-  /** The user's own room, once connected. */
+  /** The user's own room, from shortly after the state is open on: the event room says when. */
   readonly user: Room | null;
   room<E extends Events = Events>(name: string): Room<E>;
   /** Sends an event of a route; resolves with its reply's data. Not repeated. */
