@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed/browser"
 )
 
 // readme is what the README says of a first publish: the environment that the
@@ -103,15 +105,13 @@ func TestTheServerAPIIsShutWithoutAKey(t *testing.T) {
 func TestABackendsPublishIsSeenInTheTab(t *testing.T) {
 	said := readReadme(t)
 	g := serve(t, freePorts(t), said.env)
-	b := openBrowser(t)
-	b.open(g.ports)
-	b.enter("ann")
+	b := browser.Open(t)
+	openPage(b, g.ports)
+	enter(b, "ann")
 	said.publish(t, g.ports)
-	b.waitFor(frames("notice"))
-	b.click(frames("notice") + " summary")
-	b.waitText(`[data-testid="frame-json"]`, `"room": "user:ann"`)
-	b.waitText(`[data-testid="frame-json"]`, `"text": "Hello from a backend"`)
-	if wrong := b.wrong(); len(wrong) > 0 {
-		t.Errorf("in the tab:\n%s", strings.Join(wrong, "\n"))
-	}
+	b.WaitFor(frames("notice"))
+	b.Click(frames("notice") + " summary")
+	b.WaitText(`[data-testid="frame-json"]`, `"room": "user:ann"`)
+	b.WaitText(`[data-testid="frame-json"]`, `"text": "Hello from a backend"`)
+	b.MustBeRight()
 }

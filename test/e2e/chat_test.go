@@ -11,23 +11,24 @@ import (
 	"testing"
 
 	"github.com/moonx-farm/ws-gateway/internal/redisconn/redistest"
+	"github.com/moonx-farm/ws-gateway/test/testbed/browser"
 )
 
 // chatter is a page that chats, see testdata/node/chat.js.
 type chatter struct {
-	*tab
+	*browser.Tab
 	user string
 }
 
 // chats opens a page that stays in the room and publishes, with a kind of client.
-func (b *tab) chats(page, kind, url, user string) *chatter {
-	b.t.Helper()
-	b.visit(page)
-	eval[any](b, `void (window.state = chat(%s, %s, %s))`, quote(kind), quote(url), quote(user))
+func chats(t *testing.T, b *browser.Tab, page, kind, url, user string) *chatter {
+	t.Helper()
+	b.Visit(page)
+	browser.Eval[any](b, `void (window.state = chat(%s, %s, %s))`, browser.Quote(kind), browser.Quote(url), browser.Quote(user))
 	c := &chatter{b, user}
-	b.t.Cleanup(func() {
-		if b.t.Failed() {
-			b.t.Logf("%s's page: %s", user, eval[string](b, `JSON.stringify({...state, got: state.got.slice(-5)})`))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s's page: %s", user, browser.Eval[string](b, `JSON.stringify({...state, got: state.got.slice(-5)})`))
 		}
 	})
 	return c
@@ -35,20 +36,17 @@ func (b *tab) chats(page, kind, url, user string) *chatter {
 
 // said is how many messages of its own a page knows to be stored.
 func (c *chatter) said() int {
-	c.t.Helper()
-	return eval[int](c.tab, `state.said`)
+	return browser.Eval[int](c.Tab, `state.said`)
 }
 
 // log is what has become of a page's connections.
 func (c *chatter) log() []string {
-	c.t.Helper()
-	return eval[[]string](c.tab, `state.log`)
+	return browser.Eval[[]string](c.Tab, `state.log`)
 }
 
 // got are the messages as a page has them.
 func (c *chatter) got() []string {
-	c.t.Helper()
-	return eval[[]string](c.tab, `state.got.map((m) => m.join(' '))`)
+	return browser.Eval[[]string](c.Tab, `state.got.map((m) => m.join(' '))`)
 }
 
 // longHistory is a policy of rooms that keep more than is said while a client is
@@ -97,20 +95,20 @@ func TestTwoBrowsersChatThroughTheDeathOfAGateway(t *testing.T) {
 					"REDIS_URL=redis://"+redis.Addr(), "SOCKETIO_RECOVERY=2m", "ALLOWED_ORIGINS="+site.URL))
 				homes = append(homes, fmt.Sprintf("127.0.0.1:%d", p.public))
 			}
-			b := openBrowser(t)
-			ann := b.chats(site.URL, "bySocketIO", "http://"+balance(t, homes[0], homes[1]).address(), "ann")
-			bob := b.another().chats(site.URL, "byWebSocket", "ws://"+balance(t, homes[1], homes[0]).address()+"/ws", "bob")
+			b := browser.Open(t)
+			ann := chats(t, b, site.URL, "bySocketIO", "http://"+balance(t, homes[0], homes[1]).address(), "ann")
+			bob := chats(t, b.Another(), site.URL, "byWebSocket", "ws://"+balance(t, homes[1], homes[0]).address()+"/ws", "bob")
 			pages := []*chatter{ann, bob}
 			for _, c := range pages {
-				until(t, c.user+" is in the room", func() bool { return eval[bool](c.tab, `state.log.some((line) => line.startsWith('joined'))`) })
+				until(t, c.user+" is in the room", func() bool { return browser.Eval[bool](c.Tab, `state.log.some((line) => line.startsWith('joined'))`) })
 			}
 			for _, c := range pages {
-				eval[any](c.tab, `void (state.begun = true)`)
+				browser.Eval[any](c.Tab, `void (state.begun = true)`)
 			}
 			for _, c := range pages {
 				until(t, c.user+" has published", func() bool { return c.said() >= 50 })
 			}
-			until(t, "ann has moved to a WebSocket", func() bool { return eval[string](ann.tab, `state.transport()`) == "websocket" })
+			until(t, "ann has moved to a WebSocket", func() bool { return browser.Eval[string](ann.Tab, `state.transport()`) == "websocket" })
 
 			_ = gateways[victim].cmd.Process.Kill()
 			<-gateways[victim].ended
@@ -119,12 +117,12 @@ func TestTwoBrowsersChatThroughTheDeathOfAGateway(t *testing.T) {
 				until(t, c.user+" goes on", func() bool { return c.said() >= before+50 })
 			}
 			for _, c := range pages {
-				eval[any](c.tab, `void (state.over = true)`)
-				until(t, c.user+" has said the last", func() bool { return eval[bool](c.tab, `state.ended`) })
+				browser.Eval[any](c.Tab, `void (state.over = true)`)
+				until(t, c.user+" has said the last", func() bool { return browser.Eval[bool](c.Tab, `state.ended`) })
 			}
 			total := ann.said() + bob.said()
 			for _, c := range pages {
-				until(t, c.user+" has all", func() bool { return eval[int](c.tab, `state.got.at(-1)[0]`) >= total })
+				until(t, c.user+" has all", func() bool { return browser.Eval[int](c.Tab, `state.got.at(-1)[0]`) >= total })
 			}
 
 			want := [][]string{{"connect false", "joined true"}, {"joined false"}} // there was nothing to recover
@@ -133,7 +131,7 @@ func TestTwoBrowsersChatThroughTheDeathOfAGateway(t *testing.T) {
 				{"joined false", "close 1006", "joined true"},
 			}[victim]
 			for n, c := range pages {
-				t.Logf("%s: %q, %d messages of %d, %d repeats dropped", c.user, c.log(), c.said(), total, eval[int](c.tab, `state.repeats`))
+				t.Logf("%s: %q, %d messages of %d, %d repeats dropped", c.user, c.log(), c.said(), total, browser.Eval[int](c.Tab, `state.repeats`))
 				if got := c.log(); !slices.Equal(meant(got), want[n]) {
 					t.Errorf("%s's connections: %q, want %q", c.user, got, want[n])
 				}

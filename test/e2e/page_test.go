@@ -7,29 +7,23 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed/browser"
 )
 
-// visit goes to a page.
-func (b *tab) visit(url string) {
-	b.t.Helper()
-	b.do(chromedp.Navigate(url))
-}
-
-// open opens the page and waits until it can be used.
-func (b *tab) open(p ports) {
-	b.t.Helper()
-	b.visit(p.page())
-	b.waitFor("#connect-lobby:enabled")
+// openPage opens the page and waits until it can be used.
+func openPage(b *browser.Tab, p ports) {
+	b.Visit(p.page())
+	b.WaitFor("#connect-lobby:enabled")
 }
 
 // enter connects as a user into the lobby.
-func (b *tab) enter(user string) {
-	b.t.Helper()
-	b.fill("#user", user)
-	b.click("#connect-lobby")
-	b.waitFor(`body[data-state="online"]`)
-	b.waitFor(`#rooms [data-room="lobby"][data-joined="true"]`)
+func enter(b *browser.Tab, user string) {
+	b.Fill("#user", user)
+	b.Click("#connect-lobby")
+	b.WaitFor(`body[data-state="online"]`)
+	b.WaitFor(`#rooms [data-room="lobby"][data-joined="true"]`)
 }
 
 // frames selects received frames of an event in the log.
@@ -39,41 +33,41 @@ func frames(event string) string {
 
 func TestTwoTabsTalkThroughTheGateway(t *testing.T) {
 	g := serve(t, freePorts(t))
-	alice := openBrowser(t)
-	bob := alice.another()
-	alice.open(g.ports)
-	bob.open(g.ports)
-	alice.enter("alice")
-	bob.enter("bob")
-	for user, b := range map[string]*tab{"alice": alice, "bob": bob} {
-		if got := b.text("#state"); got != "Connected as "+user {
+	alice := browser.Open(t)
+	bob := alice.Another()
+	openPage(alice, g.ports)
+	openPage(bob, g.ports)
+	enter(alice, "alice")
+	enter(bob, "bob")
+	for user, b := range map[string]*browser.Tab{"alice": alice, "bob": bob} {
+		if got := b.Text("#state"); got != "Connected as "+user {
 			t.Errorf("%s's tab says %q", user, got)
 		}
 	}
-	alice.waitText(`[data-room="lobby"]`, "2 here")
+	alice.WaitText(`[data-room="lobby"]`, "2 here")
 
-	alice.fill("#event", "greeting")
-	alice.fill("#data", `{"text": "Hello <b>Bob</b>", "n": 12345678901234567890}`)
-	alice.click("#publish")
-	bob.waitFor(frames("greeting"))
-	bob.click(frames("greeting") + " summary")
-	bob.waitText(`[data-testid="frame-json"]`, `"text": "Hello <b>Bob</b>"`)
-	bob.waitText(`[data-testid="frame-json"]`, `"n": 12345678901234567890`)
-	bob.waitText(`[data-testid="frame-json"]`, `"room": "lobby"`)
+	alice.Fill("#event", "greeting")
+	alice.Fill("#data", `{"text": "Hello <b>Bob</b>", "n": 12345678901234567890}`)
+	alice.Click("#publish")
+	bob.WaitFor(frames("greeting"))
+	bob.Click(frames("greeting") + " summary")
+	bob.WaitText(`[data-testid="frame-json"]`, `"text": "Hello <b>Bob</b>"`)
+	bob.WaitText(`[data-testid="frame-json"]`, `"n": 12345678901234567890`)
+	bob.WaitText(`[data-testid="frame-json"]`, `"room": "lobby"`)
 
-	bob.fill("#data", `{"text": "Hello Alice"}`)
-	bob.do(chromedp.SendKeys(chromedp.CSS("#data"), "\r", chromedp.NodeVisible)) // a line, no publish
-	bob.click("#publish")
-	alice.waitFor(frames("message"))
+	bob.Fill("#data", `{"text": "Hello Alice"}`)
+	bob.Press(kb.Enter) // a line, no publish
+	bob.Click("#publish")
+	alice.WaitFor(frames("message"))
 
-	bob.click(`[aria-label="Leave lobby"]`)
-	bob.waitFor(`#rooms:not(:has([data-room="lobby"]))`)
-	alice.waitText(`[data-room="lobby"]`, "1 here")
-	bob.click("#disconnect")
-	bob.waitFor(`body[data-state="idle"]`)
+	bob.Click(`[aria-label="Leave lobby"]`)
+	bob.WaitFor(`#rooms:not(:has([data-room="lobby"]))`)
+	alice.WaitText(`[data-room="lobby"]`, "1 here")
+	bob.Click("#disconnect")
+	bob.WaitFor(`body[data-state="idle"]`)
 
-	for user, b := range map[string]*tab{"alice": alice, "bob": bob} {
-		if wrong := b.wrong(); len(wrong) > 0 {
+	for user, b := range map[string]*browser.Tab{"alice": alice, "bob": bob} {
+		if wrong := b.Wrong(); len(wrong) > 0 {
 			t.Errorf("in %s's tab:\n%s", user, strings.Join(wrong, "\n"))
 		}
 	}
@@ -81,8 +75,8 @@ func TestTwoTabsTalkThroughTheGateway(t *testing.T) {
 
 func TestTheTestsOfThePageWouldSeeWhatIsWrong(t *testing.T) {
 	g := serve(t, freePorts(t))
-	b := openBrowser(t)
-	b.open(g.ports)
+	b := browser.Open(t)
+	openPage(b, g.ports)
 	for what, c := range map[string]struct{ script, want string }{
 		"an error in the console": {`console.error('oops')`, "console error"},
 		"an exception":            {`void setTimeout(() => { throw new Error('oops') })`, "exception"},
@@ -91,111 +85,109 @@ func TestTheTestsOfThePageWouldSeeWhatIsWrong(t *testing.T) {
 		"a missing file":          {`void fetch('/console/nothing.js')`, "status 404"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			eval[any](b, "%s", c.script)
-			until(t, "it is noted", func() bool { return strings.Contains(strings.Join(b.wrong(), "\n"), c.want) })
+			browser.Eval[any](b, "%s", c.script)
+			until(t, "it is noted", func() bool { return strings.Contains(strings.Join(b.Wrong(), "\n"), c.want) })
 		})
 	}
 }
 
 func TestThePageSaysInWordsWhatTheGatewayRefuses(t *testing.T) {
 	g := serve(t, freePorts(t))
-	b := openBrowser(t)
-	b.open(g.ports)
-	b.click("#connect") // a guest, in no room but its own
-	b.waitFor(`body[data-state="online"]`)
-	b.waitText("#state", "Connected as guest-")
+	b := browser.Open(t)
+	openPage(b, g.ports)
+	b.Click("#connect") // a guest, in no room but its own
+	b.WaitFor(`body[data-state="online"]`)
+	b.WaitText("#state", "Connected as guest-")
 
-	b.click("#publish")
-	b.waitText("#notice", "Not allowed: ")
+	b.Click("#publish")
+	b.WaitText("#notice", "Not allowed: ")
 
-	b.fill("#room", "user:alice")
-	b.click("#join")
-	b.waitText("#notice", "Not allowed: ")
+	b.Fill("#room", "user:alice")
+	b.Click("#join")
+	b.WaitText("#notice", "Not allowed: ")
 
-	b.fill("#room", "den")
-	b.click("#join")
-	b.waitFor(`#rooms [data-room="den"][data-joined="true"]`)
-	b.waitFor("#notice[hidden]")
-	b.fill("#event", "gap")
-	b.click("#publish")
-	b.waitText("#notice", "reserved")
+	b.Fill("#room", "den")
+	b.Click("#join")
+	b.WaitFor(`#rooms [data-room="den"][data-joined="true"]`)
+	b.WaitFor("#notice[hidden]")
+	b.Fill("#event", "gap")
+	b.Click("#publish")
+	b.WaitText("#notice", "reserved")
 
-	b.fill("#data", "{oops")
-	b.click("#publish")
-	b.waitText("#data-error", "Data is not JSON")
+	b.Fill("#data", "{oops")
+	b.Click("#publish")
+	b.WaitText("#data-error", "Data is not JSON")
 }
 
 func TestThePageComesBackAfterARestart(t *testing.T) {
 	p := freePorts(t)
 	g := serve(t, p)
-	b := openBrowser(t)
-	b.open(p)
-	b.enter("alice")
-	b.click("#publish")
-	b.waitFor(frames("message"))
+	b := browser.Open(t)
+	openPage(b, p)
+	enter(b, "alice")
+	b.Click("#publish")
+	b.WaitFor(frames("message"))
 
 	g.term()
 	if code := g.wait(); code != 0 {
 		t.Errorf("exit code %d with a tab connected", code)
 	}
-	b.waitFor(frames("reconnect"))
-	b.waitText("#notice", "1012")
-	b.waitFor(`#rooms [data-room="lobby"][data-joined="false"]`)
+	b.WaitFor(frames("reconnect"))
+	b.WaitText("#notice", "1012")
+	b.WaitFor(`#rooms [data-room="lobby"][data-joined="false"]`)
 
 	serve(t, p)
-	b.waitFor(`body[data-state="online"]`)
-	b.waitFor(`#rooms [data-room="lobby"][data-joined="true"]`)
+	b.WaitFor(`body[data-state="online"]`)
+	b.WaitFor(`#rooms [data-room="lobby"][data-joined="true"]`)
 	// The embedded broker has forgotten the room, and says so.
-	b.waitText("#notice", "may have been missed (the room began anew)")
-	b.click("#publish")
+	b.WaitText("#notice", "may have been missed (the room began anew)")
+	b.Click("#publish")
 	until(t, "a message arrives again", func() bool {
-		return eval[int](b, `document.querySelectorAll(%s).length`, quote(frames("message"))) == 2
+		return browser.Eval[int](b, `document.querySelectorAll(%s).length`, browser.Quote(frames("message"))) == 2
 	})
 }
 
 func TestTheLogOfFramesIsBoundedAndCanBePausedAndCleared(t *testing.T) {
 	g := serve(t, freePorts(t), "HEARTBEAT_INTERVAL=1s")
-	b := openBrowser(t)
-	b.open(g.ports)
-	b.enter("alice")
+	b := browser.Open(t)
+	openPage(b, g.ports)
+	enter(b, "alice")
 
-	if b.text(frames("pong")) != "" {
+	if b.Text(frames("pong")) != "" {
 		t.Error("heartbeats are shown unasked")
 	}
-	b.click("#beats")
-	until(t, "heartbeats are shown", func() bool { return strings.Contains(b.text(frames("pong")), "pong") })
+	b.Click("#beats")
+	until(t, "heartbeats are shown", func() bool { return strings.Contains(b.Text(frames("pong")), "pong") })
 
-	b.click("#pause")
-	b.click("#publish")
-	b.waitText("#frames-count", "held back")
-	if n := eval[int](b, `document.querySelectorAll(%s).length`, quote(frames("message"))); n != 0 {
+	b.Click("#pause")
+	b.Click("#publish")
+	b.WaitText("#frames-count", "held back")
+	if n := browser.Eval[int](b, `document.querySelectorAll(%s).length`, browser.Quote(frames("message"))); n != 0 {
 		t.Errorf("%d messages are shown during a pause", n)
 	}
-	b.click("#pause")
-	b.waitFor(frames("message"))
+	b.Click("#pause")
+	b.WaitFor(frames("message"))
 
 	// Each publish makes three frames: request, reply and the own copy.
-	eval[any](b, `for (let i = 0; i < 300; i++) document.getElementById('publishing').requestSubmit()`)
-	b.waitText(`[data-room="lobby"]`, "#301")
-	b.waitText("#frames-count", "the last 500 frames")
-	if n := eval[int](b, `document.getElementById('frames').childElementCount`); n != 500 {
+	browser.Eval[any](b, `for (let i = 0; i < 300; i++) document.getElementById('publishing').requestSubmit()`)
+	b.WaitText(`[data-room="lobby"]`, "#301")
+	b.WaitText("#frames-count", "the last 500 frames")
+	if n := browser.Eval[int](b, `document.getElementById('frames').childElementCount`); n != 500 {
 		t.Errorf("the log has %d frames", n)
 	}
 
-	b.click("#disconnect") // so that nothing comes after the clearing
-	b.waitFor(`body[data-state="idle"]`)
-	b.click("#clear")
-	b.waitFor("#no-frames:not([hidden])")
-	if wrong := b.wrong(); len(wrong) > 0 {
-		t.Errorf("in the tab:\n%s", strings.Join(wrong, "\n"))
-	}
+	b.Click("#disconnect") // so that nothing comes after the clearing
+	b.WaitFor(`body[data-state="idle"]`)
+	b.Click("#clear")
+	b.WaitFor("#no-frames:not([hidden])")
+	b.MustBeRight()
 }
 
 func TestThePageIsDrawnLightAndDarkAndOnAPhone(t *testing.T) {
 	g := serve(t, freePorts(t))
-	b := openBrowser(t)
-	b.open(g.ports)
-	b.enter("alice")
+	b := browser.Open(t)
+	openPage(b, g.ports)
+	enter(b, "alice")
 	light := map[string]float64{}
 	for name, c := range map[string]struct {
 		width, height int64
@@ -207,7 +199,8 @@ func TestThePageIsDrawnLightAndDarkAndOnAPhone(t *testing.T) {
 		"phone and dark":  {390, 844, "dark"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			img, _, err := image.Decode(bytes.NewReader(b.picture(c.width, c.height, c.scheme)))
+			b.Look(c.width, c.height, c.scheme)
+			img, _, err := image.Decode(bytes.NewReader(b.Picture()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +212,7 @@ func TestThePageIsDrawnLightAndDarkAndOnAPhone(t *testing.T) {
 				t.Errorf("only %d colours: the page is blank", colours)
 			}
 			light[name] = mean
-			if wide := eval[float64](b, `document.documentElement.scrollWidth`); wide > float64(c.width) {
+			if wide := browser.Eval[float64](b, `document.documentElement.scrollWidth`); wide > float64(c.width) {
 				t.Errorf("the page is %v wide and must be scrolled sideways", wide)
 			}
 		})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/moonx-farm/ws-gateway/internal/redisconn/redistest"
 	"github.com/moonx-farm/ws-gateway/test/testbed"
+	"github.com/moonx-farm/ws-gateway/test/testbed/browser"
 )
 
 func (p ports) url() string    { return fmt.Sprintf("http://127.0.0.1:%d", p.public) }
@@ -230,11 +231,11 @@ func TestAPageWithTheBundleOfSocketIOChatsWithPlainClients(t *testing.T) {
 	for m := bob.until("room_joined"); m.ID != 1; m = bob.until("room_joined") {
 		continue // of the user's own room
 	}
-	b := openBrowser(t)
-	b.visit(site.URL + "/page.html")
+	b := browser.Open(t)
+	b.Visit(site.URL + "/page.html")
 	for i, options := range []string{`{}`, `{withCredentials: true}`, `{transports: ['polling'], withCredentials: true}`, `{transports: ['websocket']}`} {
 		t.Run(options, func(t *testing.T) {
-			eval[any](b, `void (() => {
+			browser.Eval[any](b, `void (() => {
 				window.heard = [];
 				window.socket = io(%s, {forceNew: true, auth: {token: 'ann'}, ...%s});
 				for (const event of ['connected', 'chat', 'connect_error', 'error']) {
@@ -242,29 +243,27 @@ func TestAPageWithTheBundleOfSocketIOChatsWithPlainClients(t *testing.T) {
 				}
 				socket.on('connected', () => socket.emit('join_room', {room: 'lobby'}, (reply) => heard.push(['joined', reply.ok])));
 			})()`,
-				quote(g.ports.url()), options)
-			until(t, "the page has joined", func() bool { return eval[bool](b, `heard.some(([e, ok]) => e === 'joined' && ok)`) })
+				browser.Quote(g.ports.url()), options)
+			until(t, "the page has joined", func() bool { return browser.Eval[bool](b, `heard.some(([e, ok]) => e === 'joined' && ok)`) })
 			want := "websocket"
 			if strings.Contains(options, "polling") {
 				want = "polling"
 			}
-			until(t, "its transport is "+want, func() bool { return eval[string](b, `socket.io.engine.transport.name`) == want })
+			until(t, "its transport is "+want, func() bool { return browser.Eval[string](b, `socket.io.engine.transport.name`) == want })
 			text := fmt.Sprintf("hello %d", i)
-			eval[any](b, `void socket.emit('publish', {room: 'lobby', event: 'chat', data: {text: %s, bytes: Uint8Array.of(1, 2).buffer}})`, quote(text))
+			browser.Eval[any](b, `void socket.emit('publish', {room: 'lobby', event: 'chat', data: {text: %s, bytes: Uint8Array.of(1, 2).buffer}})`, browser.Quote(text))
 			if m := bob.until("chat"); string(m.Data) != fmt.Sprintf(`{"text":%q,"bytes":{"_binary":true,"base64":"AQI="}}`, text) {
 				t.Errorf("the plain client got %s", m.Data)
 			}
 			bob.send(`{"event":"publish","id":2,"data":{"room":"lobby","event":"chat","data":{"n":%d,"bytes":{"_binary":true,"base64":"AwQ="}}}}`, i)
 			until(t, "the page hears it", func() bool {
-				return eval[bool](b, `heard.some(([e, d, place]) => e === 'chat' && d.n === %d && place.room === 'lobby' && new Uint8Array(d.bytes)[1] === 4)`, i)
+				return browser.Eval[bool](b, `heard.some(([e, d, place]) => e === 'chat' && d.n === %d && place.room === 'lobby' && new Uint8Array(d.bytes)[1] === 4)`, i)
 			})
 			for m := bob.until("chat"); !strings.Contains(string(m.Data), `"n"`); m = bob.until("chat") {
 				continue // up to its own copy
 			}
-			eval[any](b, `void socket.close()`)
+			browser.Eval[any](b, `void socket.close()`)
 		})
 	}
-	if wrong := b.wrong(); len(wrong) > 0 {
-		t.Errorf("in the tab:\n%s", strings.Join(wrong, "\n"))
-	}
+	b.MustBeRight()
 }
