@@ -7,6 +7,7 @@ import { act, bytes, card, missing, table } from './lookup-parts.js';
 
 const EVERY_MS = 2000;
 const MOST_LINES = 6; // beside the fleet's: more cannot be told apart
+const WIDTHS = [30, 60, KEPT]; // points that a chart has room for, while there are few
 const ROWS = 15; // of the charts as tables
 
 const number = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3, notation: 'compact' });
@@ -24,11 +25,11 @@ const CHARTS = [
   { id: 'latency', title: 'Publish until stored', lines: [['p99', '99 % within'], ['p50', '50 % within']], format: ms },
   { id: 'messages', title: 'Messages of clients per second', lines: [['messages', 'Fleet']], format: rate },
   { id: 'errors', title: 'Errors told to clients per second', lines: [['errors', 'Fleet']], format: rate },
-  { id: 'slow', title: 'Slow consumers: cut, left out or told of a gap, per second', lines: [['slow', 'Fleet']], format: rate },
+  { id: 'slow', title: 'Slow consumers per second', lines: [['slow', 'Fleet']], format: rate },
 ];
 
 const TILES = [
-  ['connections', 'Connections', plain], ['deliveries', 'Deliveries', rate], ['messages', 'Messages of clients', rate],
+  ['connections', 'Connections', plain], ['deliveries', 'Deliveries', rate], ['messages', 'Messages', rate],
   ['p50', 'Publish, median', ms], ['p99', 'Publish, 99 %', ms], ['errors', 'Errors', rate],
   ['slow', 'Slow consumers', rate], ['queueBytes', 'Waiting for clients', known(bytes)],
 ];
@@ -132,12 +133,13 @@ function drawn(model) {
 }
 
 function drawCharts(places, model) {
+  const kept = WIDTHS.find((n) => n >= model.points.length) ?? KEPT;
   const keys = drawn(model);
   const styles = keys.map((key, i) => ({ name: model.name(key), style: `one one-${i}`, key }));
   for (const { id, title, lines, format } of CHARTS) {
     const series = lines.map(([figure, name], i) => ({ name, style: lines.length > 1 ? `one one-${i}` : 'fleet', values: model.series(figure) }));
     if (lines.length === 1) series.push(...styles.map((s) => ({ ...s, values: model.series(lines[0][0], s.key) })));
-    draw(places.figures.get(id), { title, series, kept: KEPT, since: `${KEPT * EVERY_MS / 60_000} min ago`, format });
+    draw(places.figures.get(id), { title, series, kept, since: `${kept * EVERY_MS / 60_000} min ago`, format });
   }
   const meant = [{ name: 'Fleet', style: 'fleet' }, ...styles];
   const text = meant.map((s) => s.name).join('\n');
