@@ -177,7 +177,7 @@ func TestTheUserinfoOfURLsIsMasked(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"WEBHOOK_URL": "https://(secret)@hooks.example/in?a=1@2", "REDIS_URL": "(secret)",
+		"WEBHOOK_URL": "https://(secret)@hooks.example/in?(secret)", "REDIS_URL": "(secret)",
 		"ALLOWED_ORIGINS": "https://(secret)@a.example,https://b.example",
 	} {
 		if shown[name] != want {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/moonx-farm/ws-gateway/internal/httpapi"
+	"github.com/moonx-farm/ws-gateway/internal/logging"
 )
 
 // setting is one variable of the environment.
@@ -51,23 +51,18 @@ func Names() []string {
 	return names
 }
 
-// masked stands for a secret.
-const masked = "(secret)"
-
-// userinfo is what stands before the host of a URL.
-var userinfo = regexp.MustCompile(`(://)[^/?#,\s]*@`)
-
-// Effective lists the effective settings in the order of Names, secrets and the
-// userinfo of URLs masked.
+// Effective lists the effective settings in the order of Names, secrets and what
+// may be secret in URLs masked.
 func (c *Config) Effective() []httpapi.Setting {
 	var out []httpapi.Setting
 	for _, s := range settings(reflect.ValueOf(*c)) {
 		one := httpapi.Setting{Name: s.name, Value: s.text(), Default: s.byHand, Secret: s.secret}
 		one.Changed = one.Value != one.Default
 		if s.secret && one.Value != "" {
-			one.Value = masked
+			one.Value = logging.Masked
+		} else {
+			one.Value = s.shown()
 		}
-		one.Value = userinfo.ReplaceAllString(one.Value, "${1}"+masked+"@")
 		if c.presets[s.name] {
 			one.Mode = "PERFORMANCE_MODE"
 		}
@@ -104,6 +99,19 @@ func notPositive(part any) []error {
 		}
 	}
 	return faults
+}
+
+// shown is the text without what may be secret in URLs.
+func (s setting) shown() string {
+	list, ok := s.value.Interface().([]string)
+	if !ok {
+		return logging.MaskURL(s.text())
+	}
+	all := make([]string, 0, len(list))
+	for _, entry := range list {
+		all = append(all, logging.MaskURL(entry))
+	}
+	return strings.Join(all, ",")
 }
 
 func (s setting) text() string {

@@ -23,8 +23,12 @@ func (f *Fleet) Room(ctx context.Context, room string) (Room, error) {
 	if err != nil {
 		return Room{}, err
 	}
-	members := f.Members(ctx, room, Page{Limit: 1})
-	return Room{state, members.Connections, members.Missing}, nil
+	if ofUser(room) {
+		own := f.owner(ctx, room, Page{Limit: 1})
+		return Room{state, own.Connections, own.Missing}, nil
+	}
+	n, err := f.parts.Hub.OccupantsEverywhere(ctx, room)
+	return Room{state, n, f.unless(err)}, nil
 }
 
 // Seat is a connection's place in a room.

@@ -31,7 +31,7 @@ type Statistics struct {
 
 	SlowCuts int64 `json:"slowCuts"` // connections that were cut as they read too slowly
 	LeftOut  int64 `json:"leftOut"`  // publications that slow members did not get, by their room's policy
-	Gaps     int64 `json:"gaps"`     // holes that members were told of
+	Gaps     int64 `json:"gaps"`     // holes that the members of a room were told of
 
 	Latencies map[string]Latency `json:"latencies"` // by operation
 }

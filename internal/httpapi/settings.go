@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/moonx-farm/ws-gateway/internal/health"
+	"github.com/moonx-farm/ws-gateway/internal/logging"
 	"github.com/moonx-farm/ws-gateway/internal/policy"
 	"github.com/moonx-farm/ws-gateway/internal/reload"
 )
@@ -73,6 +74,6 @@ func (a *API) settings(r *request) (any, error) {
 		Health   health.Report `json:"health"`
 	}{
 		run.Effective.Instance, run.Effective.Version, run.Effective.Settings, run.Effective.Notes,
-		inForce{p.Source, p.Since.UnixMilli(), p.Text}, sources, run.Health.Look(r.Context()),
+		inForce{p.Source, p.Since.UnixMilli(), logging.MaskURLs(p.Text)}, sources, run.Health.Look(r.Context()),
 	}, nil
 }

@@ -174,6 +174,18 @@ func (h *Hub) PresenceEverywhere(ctx context.Context, name, after string, limit 
 	return merge(page, e, limit), err
 }
 
+// OccupantsEverywhere is how many connections are in a room on all instances,
+// at no cost that grows with them here. With an error some of other instances
+// are missing.
+func (h *Hub) OccupantsEverywhere(ctx context.Context, name string) (int, error) {
+	here := h.Occupants(name)
+	if h.fleet == nil {
+		return here, nil
+	}
+	e, err := h.fleet.Elsewhere(ctx, name, "", 1)
+	return here + e.Connections, err
+}
+
 // merge makes one page of what is here and elsewhere. Both are whole up to the
 // last user they name.
 func merge(here Page, elsewhere Elsewhere, limit int) Page {

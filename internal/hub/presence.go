@@ -88,6 +88,17 @@ func unique(users []string) []string {
 	return slices.Compact(users)
 }
 
+// Occupants is how many connections of this instance are in a room.
+func (h *Hub) Occupants(name string) int {
+	r := h.find(name)
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
 // Presence returns a page of a room's users on this instance, those after the
 // given one.
 func (h *Hub) Presence(name, after string) Page {

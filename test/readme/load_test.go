@@ -69,6 +69,11 @@ func TestTheLoadGeneratorRunsAsDescribed(t *testing.T) {
 		}
 	}
 	run(find(t, "wsbench fanout -members 40000"))
+	for _, c := range commands(t) {
+		if strings.HasPrefix(c, "wsbench ") { // upstream-server ends with its input, of which there is none
+			run(c)
+		}
+	}
 	for _, line := range lines {
 		run(line)
 	}

@@ -21,15 +21,18 @@ type example struct {
 const root = "../.."
 
 // examples are all blocks of the page.
-func examples(t *testing.T) (all []example) {
+func examples(t *testing.T) []example {
 	t.Helper()
-	page, err := os.ReadFile(root + "/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	all, _ := parts(t)
+	return all
+}
+
+// parts are the page's blocks of code, and the text between them.
+func parts(t *testing.T) (all []example, text string) {
+	t.Helper()
 	var fenced, indented *example
 	before := ""
-	for i, line := range strings.Split(string(page), "\n") {
+	for i, line := range strings.Split(read(t, "README.md"), "\n") {
 		switch {
 		case strings.HasPrefix(line, "```") && fenced == nil:
 			fenced = &example{line: i + 1, language: line[3:]}
@@ -44,10 +47,12 @@ func examples(t *testing.T) (all []example) {
 			indented.text += line[4:] + "\n"
 		case indented != nil:
 			all, indented = append(all, *indented), nil
+		default:
+			text += line + "\n"
 		}
 		before = line
 	}
-	return all
+	return all, text
 }
 
 // find is the one block that begins with some words.
@@ -175,7 +180,7 @@ func TestTheCommandsOfDockerAreThoseThatItsOwnTestRuns(t *testing.T) {
 		}
 	}
 	// Its options of Docker's are set apart there.
-	for _, words := range []string{"build ${RIG", "--build-arg VERSION", "compose up --wait", "ps -q gateway", "stop --time 60", "{{.State.Health.Status}}"} {
+	for _, words := range []string{"build ${RIG", "--build-arg VERSION", "compose up --wait", "--no-recreate --scale gateway=", "ps -q gateway", "stop --time 60", "{{.State.Health.Status}}"} {
 		if !strings.Contains(script, words) {
 			t.Errorf(".ci/e2e-docker has no %s", words)
 		}
@@ -199,7 +204,8 @@ func TestThePoliciesAreTaken(t *testing.T) {
 
 func TestTheTasksAreThere(t *testing.T) {
 	taskfile := read(t, "Taskfile.yml")
-	for _, m := range regexp.MustCompile("`?task ([a-z:0-9]+)").FindAllStringSubmatch(read(t, "README.md"), -1) {
+	// In code, not where the text speaks of a task.
+	for _, m := range regexp.MustCompile("(?m)(?:`|^    )task ([a-z:0-9]+)").FindAllStringSubmatch(read(t, "README.md"), -1) {
 		if !strings.Contains(taskfile, "\n  "+m[1]+":\n") {
 			t.Errorf("README.md says task %s, and there is none", m[1])
 		}

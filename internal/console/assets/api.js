@@ -20,8 +20,8 @@ export class Api {
   #askKey;
   #changed;
 
-  // askKey(check, wrong) shows the question for a key, and resolves to true
-  // once check(key) has resolved to '', false when it was dismissed. changed is
+  // askKey(check, wrong) shows the question for a key, and resolves to the key
+  // once check(key) has resolved to '', to '' when it was dismissed. changed is
   // called when there is a key or no longer.
   constructor(askKey, changed) {
     this.#askKey = askKey;
@@ -33,7 +33,7 @@ export class Api {
   // Asks for a key if there is none; true when there is one.
   async unlock(wrong = '') {
     if (this.hasKey) return true;
-    this.#asking ??= this.#askKey((key) => this.#check(key), wrong).finally(() => { this.#asking = null; });
+    this.#asking ??= this.#askKey(check, wrong).then((key) => this.#take(key)).finally(() => { this.#asking = null; });
     return this.#asking;
   }
 
@@ -69,17 +69,23 @@ export class Api {
     }
   }
 
-  // Says what is wrong with a key, '' if it is taken.
-  async #check(key) {
-    try {
-      await send(key, 'GET', '/instances');
-    } catch (err) {
-      return err.status === 401 ? 'The gateway does not accept this key.' : err.message;
-    }
+  #take(key) {
+    if (key === '') return false;
     this.#key = key;
     this.#changed();
-    return '';
+    return true;
   }
+}
+
+// Says what is wrong with a key, '' if it is taken.
+async function check(key) {
+  if (/[^\x20-\x7e]/.test(key)) return 'A key in a request has no characters but those of ASCII.';
+  try {
+    await send(key, 'GET', '/instances');
+  } catch (err) {
+    return err.status === 401 ? 'The gateway does not accept this key.' : err.message;
+  }
+  return '';
 }
 
 async function send(key, method, path, body, signal) {
@@ -95,7 +101,15 @@ async function send(key, method, path, body, signal) {
     if (signal?.aborted) throw err;
     throw new ApiError('unreachable', 'The gateway does not answer.');
   }
-  const answer = await response.json().catch(() => null);
+  const answer = await response.text().then(parse).catch(() => null);
   if (response.ok && answer !== null) return answer;
   throw new ApiError(answer?.code ?? 'bad_answer', answer?.detail ?? `The gateway answered ${response.status}.`, response.status);
+}
+
+// JSON, but that whole numbers with more digits than a double holds stay as they
+// were sent, where the browser can do that: JSON.stringify writes them so again.
+function parse(text) {
+  return JSON.parse(text, (_, value, context) => (
+    typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source) && JSON.rawJSON
+      ? JSON.rawJSON(context.source) : value));
 }

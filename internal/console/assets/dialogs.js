@@ -17,8 +17,8 @@ export function confirm(question, { danger = false, detail = '', action = 'Conti
   });
 }
 
-// Asks for the API's key until check(key) resolves to ''. Resolves to false
-// when it is dismissed.
+// Asks for the API's key until check(key) resolves to ''. Resolves to that key, to
+// '' when the question is dismissed, also while a key is being checked.
 export function askKey(check, wrong) {
   return new Promise((resolve) => {
     const input = el('input', {
@@ -36,10 +36,12 @@ export function askKey(check, wrong) {
         el('button', { type: 'button', 'data-testid': 'cancel', onclick: () => box.close() }, 'Cancel')),
     ], async () => {
       use.disabled = true;
-      const text = await check(input.value.trim());
+      const key = input.value.trim();
+      const text = await check(key);
       use.disabled = false;
+      if (!box.open) return;
       if (text === '') {
-        resolve(true);
+        resolve(key);
         box.close();
         return;
       }
@@ -49,7 +51,7 @@ export function askKey(check, wrong) {
     });
     box.addEventListener('close', () => {
       input.value = '';
-      resolve(false);
+      resolve('');
     });
   });
 }

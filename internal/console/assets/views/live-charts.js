@@ -9,13 +9,14 @@ const BOTTOM = 22;
 const TOP = 10;
 const RIGHT = 8;
 
-// Draws into figure what series hold: [{name, style, values}], the values of
-// one length, null where nothing is known. kept is how many values a full chart
-// has, since how long ago that is, as text.
-export function draw(figure, { title, series, kept, since, format }) {
+// Draws into figure what series hold: [{name, style, values}], the values of the
+// moments of times, null where nothing is known. The chart spans the last so many
+// ms; a line is broken where moments are further apart than gap.
+export function draw(figure, { title, series, times, span, gap, format }) {
   const width = Math.max(figure.clientWidth, 220);
   const high = nice(Math.max(0, ...series.flatMap((s) => s.values.filter((v) => v !== null))));
-  const x = (i, n) => LEFT + (width - LEFT - RIGHT) * (kept - n + i) / (kept - 1);
+  const end = times.at(-1);
+  const x = (i) => LEFT + (width - LEFT - RIGHT) * (1 - (end - times[i]) / span);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / high);
   const chart = svg('svg', {
     viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': say(title, series[0], format), class: 'chart',
@@ -25,11 +26,11 @@ export function draw(figure, { title, series, kept, since, format }) {
     chart.append(svg('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
       svg('text', { class: 'tick', x: LEFT - 6, y: at + 4, 'text-anchor': 'end' }, format(high * part)));
   }
-  chart.append(svg('text', { class: 'tick', x: LEFT, y: HEIGHT - 6 }, since),
+  chart.append(svg('text', { class: 'tick', x: LEFT, y: HEIGHT - 6 }, `${span / 60_000} min ago`),
     svg('text', { class: 'tick', x: width - RIGHT, y: HEIGHT - 6, 'text-anchor': 'end' }, 'now'));
   for (const s of [...series].reverse()) { // the first lies on top
-    for (const run of runs(s.values)) {
-      const points = run.map(([i, value]) => `${round(x(i, s.values.length))},${round(y(value))}`);
+    for (const run of runs(s.values, times, end - span, gap)) {
+      const points = run.map(([i, value]) => `${round(x(i))},${round(y(value))}`);
       if (points.length === 1) points.push(points[0]);
       chart.append(svg('polyline', { class: `line ${s.style}`, points: points.join(' ') }));
     }
@@ -44,12 +45,13 @@ export function legend(series) {
       svg('line', { class: `line ${style}`, x1: 1, x2: 25, y1: 5, y2: 5 })), name));
 }
 
-// The stretches of known values, as [index, value].
-function runs(values) {
+// The stretches of known values from a moment on, as [index, value].
+function runs(values, times, from, gap) {
   const all = [];
   let run = null;
   values.forEach((value, i) => {
-    if (value === null) run = null;
+    if (times[i] - times[i - 1] > gap) run = null;
+    if (value === null || times[i] < from) run = null;
     else if (run) run.push([i, value]);
     else all.push(run = [[i, value]]);
   });

@@ -8,11 +8,10 @@ export const KEPT = 150; // points: five minutes at one every two seconds
 //   connections, rooms, memberships, queueBytes   now
 //   messages, published, deliveries, bytesOut, connects, disconnects, errors   per second
 //   slowCuts, leftOut, gaps                       per second
-//   slow                                          these three together
 //   p50, p99                                      ms, of publishes since the moment before
 //   buckets                                       those publishes, by upper bound
 const NOW = ['connections', 'rooms', 'memberships', 'queueBytes'];
-const RATES = ['messages', 'published', 'deliveries', 'bytesOut', 'connects', 'disconnects', 'errors', 'slowCuts', 'leftOut', 'gaps', 'slow'];
+const RATES = ['messages', 'published', 'deliveries', 'bytesOut', 'connects', 'disconnects', 'errors', 'slowCuts', 'leftOut', 'gaps'];
 
 export class Model {
   points = []; // {at, fleet, instances: Map of key to {name, figures}}
@@ -25,12 +24,17 @@ export class Model {
   take(answer, at) {
     const instances = new Map();
     const before = this.#last;
+    this.missing = answer.missing ?? [];
     this.#last = new Map(answer.instances.map((one) => [keyOf(one), flat(one)]));
     for (const [key, one] of this.#last) {
       instances.set(key, { name: one.instance, figures: between(before.get(key), one) });
     }
-    this.missing = answer.missing ?? [];
-    this.points.push({ at, fleet: together([...instances.values()].map((i) => i.figures)), instances });
+    for (const [key, one] of before) { // what they have counted meanwhile shows once they answer again
+      if (this.missing.includes(one.instance) && !this.#last.has(key)) this.#last.set(key, one);
+    }
+    // The figures of a fleet of which a part is missing would be those of a dip.
+    const fleet = together(this.missing.length ? [] : [...instances.values()].map((i) => i.figures));
+    this.points.push({ at, fleet, instances });
     if (this.points.length > KEPT) this.points.shift();
     const had = this.#present;
     const has = this.#present = new Set([...answer.instances.map((one) => one.instance), ...this.missing]);
@@ -65,7 +69,7 @@ function keyOf(one) {
 function flat(one) {
   const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
   return {
-    ...one, disconnects: sum(one.disconnects), errors: sum(one.errors), slow: one.slowCuts + one.leftOut + one.gaps,
+    ...one, disconnects: sum(one.disconnects), errors: sum(one.errors),
     publishes: new Map(one.latencies.publish?.buckets.map((b) => [b.upToMs, b.count])),
   };
 }
@@ -86,7 +90,7 @@ function between(before, after) {
 
 function together(all) {
   const out = {};
-  for (const name of NOW) out[name] = all.reduce((sum, one) => sum + one[name], 0);
+  for (const name of NOW) out[name] = all.length ? all.reduce((sum, one) => sum + one[name], 0) : null;
   for (const name of RATES) {
     const known = all.map((one) => one[name]).filter((value) => value !== null);
     out[name] = known.length ? known.reduce((a, b) => a + b, 0) : null;

@@ -25,13 +25,13 @@ const CHARTS = [
   { id: 'latency', title: 'Publish until stored', lines: [['p99', '99 % within'], ['p50', '50 % within']], format: ms },
   { id: 'messages', title: 'Messages of clients per second', lines: [['messages', 'Fleet']], format: rate },
   { id: 'errors', title: 'Errors told to clients per second', lines: [['errors', 'Fleet']], format: rate },
-  { id: 'slow', title: 'Slow consumers per second', lines: [['slow', 'Fleet']], format: rate },
+  { id: 'slow', title: 'Slow consumers and gaps per second', lines: [['slowCuts', 'Connections cut'], ['leftOut', 'Publications left out'], ['gaps', 'Gaps of rooms']], format: rate },
 ];
 
 const TILES = [
   ['connections', 'Connections', plain], ['deliveries', 'Deliveries', rate], ['messages', 'Messages', rate],
   ['p50', 'Publish, median', ms], ['p99', 'Publish, 99 %', ms], ['errors', 'Errors', rate],
-  ['slow', 'Slow consumers', rate], ['queueBytes', 'Waiting for clients', known(bytes)],
+  ['slowCuts', 'Slow, cut', rate], ['queueBytes', 'Waiting for clients', known(bytes)],
 ];
 
 export const view = {
@@ -133,29 +133,30 @@ function drawn(model) {
 }
 
 function drawCharts(places, model) {
-  const kept = WIDTHS.find((n) => n >= model.points.length) ?? KEPT;
+  const times = model.points.map((point) => point.at);
+  const kept = WIDTHS.find((n) => n * EVERY_MS >= times.at(-1) - times[0]) ?? KEPT;
   const keys = drawn(model);
   const styles = keys.map((key, i) => ({ name: model.name(key), style: `one one-${i}`, key }));
   for (const { id, title, lines, format } of CHARTS) {
     const series = lines.map(([figure, name], i) => ({ name, style: lines.length > 1 ? `one one-${i}` : 'fleet', values: model.series(figure) }));
     if (lines.length === 1) series.push(...styles.map((s) => ({ ...s, values: model.series(lines[0][0], s.key) })));
-    draw(places.figures.get(id), { title, series, kept, since: `${kept * EVERY_MS / 60_000} min ago`, format });
+    draw(places.figures.get(id), { title, series, times, span: kept * EVERY_MS, gap: 3 * EVERY_MS, format });
+    if (lines.length > 1) places.figures.get(id).append(el('ul', { class: 'live-legend' }, ...legend(series)));
   }
   const meant = [{ name: 'Fleet', style: 'fleet' }, ...styles];
   const text = meant.map((s) => s.name).join('\n');
   if (places.legend.dataset.text === text) return;
   places.legend.dataset.text = text;
-  places.legend.replaceChildren(...legend(meant), el('li', {}, 'In “Publish until stored”: ', ...legend([
-    { name: '99 %', style: 'one one-0' }, { name: '50 %', style: 'one one-1' }]).map((li) => el('span', {}, ...li.childNodes))));
+  places.legend.replaceChildren(...legend(meant));
 }
 
 function instances(model, list) {
   const rows = [...model.latest.instances.values()].map(({ name, figures: f }) => {
     const told = list.find((one) => one.instance === name);
-    return [name, told?.state ?? '—', plain(f.connections), rate(f.deliveries), rate(f.messages), ms(f.p50), ms(f.p99), rate(f.errors), rate(f.slow),
+    return [name, told?.state ?? '—', plain(f.connections), rate(f.deliveries), rate(f.messages), ms(f.p50), ms(f.p99), rate(f.errors), rate(f.slowCuts),
       bytes(f.queueBytes), told ? `${Math.round(100 * told.cpu)} %` : '—', told ? bytes(told.memory) : '—'];
   });
-  return table('Instances now', ['Instance', 'State', 'Connections', 'Deliveries', 'Messages', 'Publish 50 %', '99 %', 'Errors', 'Slow', 'Waiting', 'CPU', 'Memory'],
+  return table('Instances now', ['Instance', 'State', 'Connections', 'Deliveries', 'Messages', 'Publish 50 %', '99 %', 'Errors', 'Slow, cut', 'Waiting', 'CPU', 'Memory'],
     rows, 'No instance answers.');
 }
 

@@ -83,13 +83,20 @@ function reloads(all) {
 }
 
 function policy(page, p) {
-  const copy = button('copy-policy', 'Copy', () => act(page, async () => {
-    await navigator.clipboard.writeText(p.yaml);
-    page.app.announce('The policy is copied.');
-  }));
+  const text = el('pre', { class: 'yaml', tabindex: '0', role: 'region', 'aria-label': 'Policy in YAML', 'data-testid': 'yaml' }, p.yaml);
+  const copy = button('copy-policy', 'Copy', async () => {
+    try {
+      await navigator.clipboard.writeText(p.yaml);
+      page.app.announce('The policy is copied.');
+    } catch { // lent to pages of localhost and HTTPS alone
+      getSelection().selectAllChildren(text);
+      text.focus();
+      page.app.notice('info', 'The policy is selected: copy it with Ctrl C or ⌘ C.');
+    }
+  });
   return card('policy', 'Policy in force', [copy],
     el('p', { class: 'hint' }, p.source || 'not from a file', ', since ', at(p.since)),
-    el('pre', { class: 'yaml', tabindex: '0', role: 'region', 'aria-label': 'Policy in YAML', 'data-testid': 'yaml' }, p.yaml));
+    text);
 }
 
 function settings(all) {
