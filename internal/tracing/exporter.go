@@ -36,6 +36,7 @@ const (
 type exporter struct {
 	*otlptrace.Exporter
 	abort context.CancelFunc // ends the requests under way
+	close func()             // and lets connections go
 	log   *zap.Logger
 	said  atomic.Int64 // Unix nanoseconds of the last line in the log
 }
@@ -47,7 +48,7 @@ func newExporter(cfg Config, log *zap.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &exporter{Exporter: otlptrace.NewUnstarted(c), abort: c.abort, log: log}, nil
+	return &exporter{Exporter: otlptrace.NewUnstarted(c), abort: c.abort, close: c.close, log: log}, nil
 }
 
 // ExportSpans implements sdktrace.SpanExporter.
@@ -103,10 +104,15 @@ func newCollector(cfg Config) (*collector, error) {
 // Start implements otlptrace.Client.
 func (c *collector) Start(context.Context) error { return nil }
 
-// Stop implements otlptrace.Client.
-func (c *collector) Stop(context.Context) error {
+// close ends requests under way and connections.
+func (c *collector) close() {
 	c.abort()
 	c.http.CloseIdleConnections()
+}
+
+// Stop implements otlptrace.Client.
+func (c *collector) Stop(context.Context) error {
+	c.close()
 	return nil
 }
 

@@ -47,7 +47,10 @@ func New(cfg Config, who Process, log *zap.Logger) (*Tracer, error) {
 		return nil, err
 	}
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(out, sdktrace.WithBatchTimeout(cfg.delay()), sdktrace.WithExportTimeout(cfg.timeout())),
+		// The sizes are given, or the library would read them of the environment,
+		// unchecked.
+		sdktrace.WithBatcher(out, sdktrace.WithBatchTimeout(cfg.delay()), sdktrace.WithExportTimeout(cfg.timeout()),
+			sdktrace.WithMaxQueueSize(sdktrace.DefaultMaxQueueSize), sdktrace.WithMaxExportBatchSize(sdktrace.DefaultMaxExportBatchSize)),
 		sdktrace.WithSampler(samplerOf(cfg)),
 		sdktrace.WithResource(resourceOf(cfg, who)),
 	)
@@ -66,6 +69,7 @@ func (t *Tracer) Shutdown(ctx context.Context) error {
 	}
 	sending, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
+	defer t.exporter.close()
 	defer context.AfterFunc(sending, t.exporter.abort)()
 	// It is the requests that end with ctx: the library would leave its goroutine.
 	if err := t.provider.Shutdown(context.WithoutCancel(ctx)); err != nil {

@@ -140,5 +140,5 @@ func TestTheEmitterReachesClients(t *testing.T) {
 	if err := json.Unmarshal(c.await("headline").Data, &data); err != nil || len(data) != 2 || string(data[0]) != `{"text":"Hello"}` {
 		t.Errorf("%v: %s", err, data)
 	}
-	<-p.ended
+	until(t, "the backend ends", p.over)
 }

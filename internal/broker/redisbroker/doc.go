@@ -13,7 +13,7 @@
 //
 // Subscriptions are told to the server in batches, and end a moment after their
 // Unsubscribe. Each connection hears its own canary every second; a silent one, or
-// one on which other things come but no canary for long, is replaced. When a connection was lost, or a slot of a cluster has moved,
+// one that answers but brings no canary for long, is replaced. When a connection was lost, or a slot of a cluster has moved,
 // rooms are subscribed to again and their positions verified.
 //
 // # No silent hole

@@ -20,8 +20,8 @@ const (
 	dialFirst    = 25 * time.Millisecond // pause after a connection was lost
 	dialMost     = 500 * time.Millisecond
 	canaryEvery  = time.Second
-	silentMost   = 3 * time.Second  // without anything that comes the connection is replaced,
-	canaryMost   = 30 * time.Second // and without a canary, whatever else comes
+	silentMost   = 3 * time.Second  // without a canary or an answer the connection is replaced,
+	canaryMost   = 30 * time.Second // and without a canary, whatever is answered
 	commandRooms = 512              // channels of one command
 	gather       = 2 * time.Millisecond
 )
@@ -52,7 +52,7 @@ type link struct {
 
 	sent     atomic.Uint64 // canaries
 	canaryAt atomic.Int64  // Unix ns: when the latest came back, or the session began
-	heardAt  atomic.Int64  // Unix ns: when anything came last, or the session began
+	heardAt  atomic.Int64  // Unix ns: when a canary or an answer came last, or the session began
 }
 
 // call waits for a canary that was sent after it was made.

@@ -115,7 +115,9 @@ func (s *session) receive() error {
 		if err != nil {
 			return err
 		}
-		s.l.heardAt.Store(time.Now().UnixNano())
+		if got.Kind != pubsub.Message { // an answer: it goes on in the order that canaries stand in
+			s.l.heardAt.Store(time.Now().UnixNano())
+		}
 		switch got.Kind {
 		case pubsub.Message:
 			s.message(&got)

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// An idle room's position is verified every idleEvery, so many at each tick:
-	// 160 a second, so that an instance with a room for each of 20,000 users takes
-	// two minutes, and fifty of them leave Redis most of its time. A few ticks with
+	// An idle room's position is verified every idleEvery, or as soon after as so
+	// many at each tick allow: 160 a second, so that an instance with a room for each
+	// of 20,000 users takes two minutes, and fifty of them leave Redis most of its time. A few ticks with
 	// more to do cost less than many.
 	idleEvery   = 30 * time.Second
 	idleTick    = 250 * time.Millisecond

@@ -28,8 +28,8 @@ const (
 
 // worker takes orders from the stream and tells customers how they go on. An
 // order is acknowledged when it is done: a worker that starts again begins those
-// again that it had under way, and customers see each step once, by its
-// idempotency key.
+// again that it had under way, and within IDEMPOTENCY_TTL customers see each
+// step once, by its idempotency key.
 type worker struct {
 	redis *redis.Client
 	name  string

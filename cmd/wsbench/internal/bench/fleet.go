@@ -140,6 +140,9 @@ func (f *fleet) each(fn func(cl *client)) {
 func (f *fleet) stop() error {
 	f.leave()
 	f.server.end()
+	for _, cl := range f.clients {
+		cl.l.Post(func() { cl.again.due = nil }) // nobody comes back any more
+	}
 	f.group.CloseAll(5 * time.Second)
 	return f.group.Stop()
 }
