@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -50,7 +49,7 @@ type gateway struct {
 func newGateway(t *testing.T, n int, program, redis string, env ...string) *gateway {
 	t.Helper()
 	g := &gateway{
-		t: t, n: n, program: program, public: freePort(t), admin: freePort(t),
+		t: t, n: n, program: program, public: testbed.FreePort(t), admin: testbed.FreePort(t),
 		logfile: filepath.Join(t.ArtifactDir(), fmt.Sprintf("gateway-%d.log", n)),
 	}
 	g.clients, g.api, g.redis = newLink(t, address(g.public)), newLink(t, address(g.admin)), newLink(t, redis)
@@ -77,21 +76,6 @@ func newLink(t *testing.T, target string) *link.Link {
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// freePort is one below those that the system gives to clients, so that it is
-// still free when a gateway starts again.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 22_000 + rand.IntN(8_000)
-		if l, err := net.Listen("tcp", address(port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
-}
 
 // start runs a process. It does not wait for it to be ready.
 func (g *gateway) start() {

@@ -10,15 +10,16 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/moonx-farm/ws-gateway/test/testbed"
 	"go.uber.org/goleak"
+
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 // program waits until the gateway is built, and returns its path.
 var program func() (string, error)
 
 // spawned are the processes that tests have started.
-var spawned processes
+var spawned testbed.Processes
 
 // atOnce is how many tests run at once: they wait more than they work.
 const atOnce = "4"
@@ -43,20 +44,11 @@ func run(m *testing.M) int {
 	code := m.Run()
 	cancel()
 	if code == 0 {
-		if err := errors.Join(goleak.Find(), spawned.left(), leftIn(scratch)); err != nil {
+		if err := errors.Join(goleak.Find(), spawned.Left(), testbed.LeftIn(scratch)); err != nil {
 			return say(err)
 		}
 	}
 	return code
-}
-
-// leftIn tells of files that are still in a folder.
-func leftIn(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("the tests have left %v in %s", entries, dir)
-	}
-	return err
 }
 
 func say(err error) int {

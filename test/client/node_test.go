@@ -59,7 +59,7 @@ func start(t *testing.T, name string, args map[string]any) *script {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	spawned.add(s.cmd.Process.Pid)
+	spawned.Add(s.cmd.Process.Pid)
 	s.lines = bufio.NewScanner(stdout)
 	s.lines.Buffer(nil, 16<<20)
 	t.Cleanup(func() {

@@ -2,15 +2,11 @@ package client
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,7 +50,7 @@ func newGateway(t *testing.T, environ ...string) *gateway {
 	if err := os.WriteFile(policy, []byte(policyText), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	public, admin := freePort(t), freePort(t)
+	public, admin := testbed.FreePort(t), testbed.FreePort(t)
 	g := &gateway{
 		t: t, public: fmt.Sprint("127.0.0.1:", public), admin: fmt.Sprint("127.0.0.1:", admin),
 		environ: append([]string{
@@ -86,7 +82,7 @@ func (g *gateway) start() {
 	if err := p.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
-	spawned.add(p.cmd.Process.Pid)
+	spawned.Add(p.cmd.Process.Pid)
 	go func() { // ends with the process, which the test's end kills and waits for
 		defer close(p.ended)
 		_ = p.cmd.Wait()
@@ -149,44 +145,6 @@ func until(t *testing.T, what string, holds func() bool) {
 			t.Fatalf("waited %v in vain until %s", patience, what)
 		}
 	}
-}
-
-// freePort is one below those that the system gives to clients.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 22_000 + rand.IntN(8_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
-}
-
-// processes remembers those that must not outlive the tests. Safe for
-// concurrent use.
-type processes struct {
-	mu   sync.Mutex
-	pids []int // guarded by mu
-}
-
-func (p *processes) add(pid int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pids = append(p.pids, pid)
-}
-
-// left tells of processes that still run.
-func (p *processes) left() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	alive := slices.DeleteFunc(slices.Clone(p.pids), func(pid int) bool { return syscall.Kill(pid, 0) != nil })
-	if len(alive) > 0 {
-		return fmt.Errorf("the tests have left processes running: %v", alive)
-	}
-	return nil
 }
 
 // tail is the end of a long text.

@@ -35,20 +35,11 @@ func run(m *testing.M) int {
 	code := m.Run()
 	cancel()
 	if code == 0 {
-		if err := errors.Join(goleak.Find(), leftIn(scratch)); err != nil {
+		if err := errors.Join(goleak.Find(), testbed.LeftIn(scratch)); err != nil {
 			return say(err)
 		}
 	}
 	return code
-}
-
-// leftIn tells of files that are still in a folder.
-func leftIn(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("the tests have left %v in %s", entries, dir)
-	}
-	return err
 }
 
 func say(err error) int {

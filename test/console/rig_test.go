@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -113,7 +112,7 @@ func serve(t *testing.T, name string, environ ...string) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, admin := freePort(t), freePort(t)
+	public, admin := testbed.FreePort(t), testbed.FreePort(t)
 	g := &gateway{
 		t: t, name: name, public: fmt.Sprint("127.0.0.1:", public), admin: fmt.Sprint("127.0.0.1:", admin),
 		cmd: exec.Command(path), log: &testbed.Output{}, ended: make(chan struct{}),
@@ -328,18 +327,4 @@ func until(t *testing.T, what string, holds func() bool) {
 			t.Fatalf("waited %v in vain until %s", patience, what)
 		}
 	}
-}
-
-// freePort is one below those that the system gives to clients.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 22_000 + rand.IntN(8_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
 }

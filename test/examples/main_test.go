@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"sync"
 	"testing"
 
@@ -22,7 +19,7 @@ import (
 var built func() (string, error)
 
 // spawned are the processes that tests have started.
-var spawned processes
+var spawned testbed.Processes
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -42,7 +39,7 @@ func run(m *testing.M) int {
 	code := m.Run()
 	cancel()
 	if code == 0 {
-		if err := errors.Join(goleak.Find(), spawned.left(), leftIn(scratch)); err != nil {
+		if err := errors.Join(goleak.Find(), spawned.Left(), testbed.LeftIn(scratch)); err != nil {
 			return say(err)
 		}
 	}
@@ -52,27 +49,7 @@ func run(m *testing.M) int {
 // build builds the programs into a folder, with the race detector if the test
 // has it.
 func build(ctx context.Context, dir string) error {
-	if _, err := testbed.Build(ctx, filepath.Join(dir, "gateway")); err != nil {
-		return err
-	}
-	args := []string{"build", "-o", dir + string(filepath.Separator)}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race")
-	}
-	out, err := exec.CommandContext(ctx, "go", append(args, "./chat", "./ticker", "./orders", "./orders-redis")...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build the examples: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// leftIn tells of files that are still in a folder.
-func leftIn(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("the tests have left %v in %s", entries, dir)
-	}
-	return err
+	return testbed.BuildAll(ctx, dir, "../../cmd/gateway", "./chat", "./ticker", "./orders", "./orders-redis")
 }
 
 func say(err error) int {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -204,7 +203,7 @@ func start(t *testing.T, path string, environ []string, args ...string) *process
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	spawned.add(p.cmd.Process.Pid)
+	spawned.Add(p.cmd.Process.Pid)
 	go func() { // ends with the process, which the test's end kills and waits for
 		defer close(p.ended)
 		_ = p.cmd.Wait()
@@ -277,28 +276,4 @@ func address(t *testing.T) string {
 	}
 	t.Fatal("there is no free port")
 	return ""
-}
-
-// processes remembers those that must not outlive the tests. Safe for
-// concurrent use.
-type processes struct {
-	mu   sync.Mutex
-	pids []int // guarded by mu
-}
-
-func (p *processes) add(pid int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pids = append(p.pids, pid)
-}
-
-// left tells of processes that still run.
-func (p *processes) left() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	alive := slices.DeleteFunc(slices.Clone(p.pids), func(pid int) bool { return syscall.Kill(pid, 0) != nil })
-	if len(alive) > 0 {
-		return fmt.Errorf("the tests have left processes running: %v", alive)
-	}
-	return nil
 }

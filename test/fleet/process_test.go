@@ -29,7 +29,7 @@ func (f *fleet) spawn(name string, environ ...string) *process {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	public, admin := freePort(f.t), freePort(f.t)
+	public, admin := testbed.FreePort(f.t), testbed.FreePort(f.t)
 	cmd := exec.Command(path)
 	cmd.Env = slices.Concat(defaults(name), f.environ, environ,
 		[]string{fmt.Sprint("PORT=", public), fmt.Sprint("ADMIN_PORT=", admin), "GORACE=atexit_sleep_ms=0"})

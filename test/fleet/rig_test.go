@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,6 +24,7 @@ import (
 	"github.com/moonx-farm/ws-gateway/internal/redisconn/redistest"
 	"github.com/moonx-farm/ws-gateway/internal/server"
 	"github.com/moonx-farm/ws-gateway/modules"
+	"github.com/moonx-farm/ws-gateway/test/testbed"
 )
 
 const (
@@ -125,7 +124,7 @@ func (f *fleet) add(name string, environ ...string) *gateway {
 // advertise starts an instance in this process that has a URL of its own.
 func (f *fleet) advertise(name string, environ ...string) *gateway {
 	f.t.Helper()
-	port := freePort(f.t)
+	port := testbed.FreePort(f.t)
 	return f.add(name, append(environ, fmt.Sprint("PORT=", port), fmt.Sprintf("ADVERTISE_URL=http://127.0.0.1:%d", port))...)
 }
 
@@ -179,20 +178,6 @@ func (g *gateway) instances() []instance {
 	var list struct{ Instances []instance }
 	g.get("/api/v1/instances", &list)
 	return list.Instances
-}
-
-// freePort is one below those that the system gives to clients.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 22_000 + rand.IntN(8_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
 }
 
 // ready is the status of /health/ready, 0 when nobody answers.

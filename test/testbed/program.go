@@ -13,16 +13,21 @@ import (
 // Build builds the gateway into a file, with the race detector if the test has
 // it: a race in the gateway then stands in its log.
 func Build(ctx context.Context, path string) (string, error) {
+	return path, BuildAll(ctx, path, "github.com/moonx-farm/ws-gateway/cmd/gateway")
+}
+
+// BuildAll builds programs into a folder that is there, or one into a file, as
+// Build does.
+func BuildAll(ctx context.Context, path string, packages ...string) error {
 	args := []string{"build", "-o", path}
 	if raceOn() {
 		args = append(args, "-race")
 	}
-	args = append(args, "github.com/moonx-farm/ws-gateway/cmd/gateway")
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", append(args, packages...)...).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)
+		return fmt.Errorf("build %v: %w\n%s", packages, err, out)
 	}
-	return path, nil
+	return nil
 }
 
 // raceOn tells whether the test itself was built with -race.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -97,7 +96,7 @@ func deploy(t *testing.T, gateways int, environ ...string) *deployment {
 	redis := redistest.Single(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction")
 	d := &deployment{
 		t: t, names: serveNames(t), environ: append([]string{"REDIS_URL=redis://" + redis.Addr()}, environ...),
-		network: byte(1 + rand.IntN(250)), port: freePort(t), adminFor: freePort(t),
+		network: byte(1 + rand.IntN(250)), port: testbed.FreePort(t), adminFor: testbed.FreePort(t),
 	}
 	for range gateways {
 		d.add()
@@ -142,7 +141,7 @@ func (d *deployment) tell() {
 // balance starts HAProxy with the configuration of docker-compose.yml.
 func (d *deployment) balance() {
 	d.t.Helper()
-	public, admin := fmt.Sprintf("127.0.0.1:%d", freePort(d.t)), fmt.Sprintf("127.0.0.1:%d", freePort(d.t))
+	public, admin := fmt.Sprintf("127.0.0.1:%d", testbed.FreePort(d.t)), fmt.Sprintf("127.0.0.1:%d", testbed.FreePort(d.t))
 	d.public, d.admin = "http://"+public, "http://"+admin
 	start(d.t, append(os.Environ(),
 		"CLIENTS_BIND="+public, "ADMIN_BIND="+admin, "DNS_SERVER="+d.names.conn.LocalAddr().String(),
@@ -157,7 +156,7 @@ func (d *deployment) balance() {
 // public one.
 func (d *deployment) forward() {
 	d.t.Helper()
-	public := fmt.Sprintf("127.0.0.1:%d", freePort(d.t))
+	public := fmt.Sprintf("127.0.0.1:%d", testbed.FreePort(d.t))
 	d.public = "http://" + public
 	start(d.t, append(os.Environ(),
 		"CLIENTS_BIND="+public, "GATEWAY="+netip.AddrPortFrom(d.gateways[0].addr, uint16(d.port)).String(),
@@ -171,20 +170,6 @@ func haproxy() string {
 		return path
 	}
 	return "/usr/sbin/haproxy"
-}
-
-// freePort is one below those that the system gives to clients.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 22_000 + rand.IntN(8_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
 }
 
 // status asks for a page, 0 when nobody answers.
