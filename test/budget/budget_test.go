@@ -99,7 +99,7 @@ func ports(t *testing.T) (public, admin int) {
 func serve(t *testing.T, bin string, public, admin int) int {
 	t.Helper()
 	cmd := exec.Command(bin)
-	cmd.Env = append(os.Environ(), fmt.Sprint("PORT=", public), fmt.Sprint("ADMIN_PORT=", admin), "ADMIN_API_KEYS="+key)
+	cmd.Env = append(os.Environ(), fmt.Sprint("PORT=", public), fmt.Sprint("ADMIN_PORT=", admin), "ADMIN_API_KEYS="+key, "LOG_LEVEL=info")
 	logs, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
